@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "util/guid.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+bool guid_equal(const struct guid *a, const struct guid *b)
+{
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+bool guid_is_null(const struct guid *g)
+{
+	static const struct guid zero;
+
+	return guid_equal(g, &zero);
+}
+
+/* libuuid keeps every field big-endian; swapping the first three converts either way. */
+static void guid_swap(uint8_t out[16], const uint8_t in[16])
+{
+	static const uint8_t order[16] = { 3, 2, 1,  0,  5,  4,  7,  6,
+					   8, 9, 10, 11, 12, 13, 14, 15 };
+
+	for (size_t i = 0; i < 16; i++)
+		out[i] = in[order[i]];
+}
+
+void guid_format(const struct guid *g, char str[GUID_STR_LEN])
+{
+	uuid_t u;
+
+	guid_swap(u, g->b);
+	uuid_unparse_lower(u, str);
+}
+
+int guid_parse(const char *str, struct guid *ret)
+{
+	uuid_t u;
+
+	if (strlen(str) != GUID_STR_LEN - 1 || uuid_parse(str, u) < 0)
+		return -EINVAL;
+	guid_swap(ret->b, u);
+	return 0;
+}
+
+void guid_new(struct guid *ret)
+{
+	uuid_t u;
+
+	uuid_generate_random(u);
+	guid_swap(ret->b, u);
+}
