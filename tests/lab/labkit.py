@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """What the lab's tools share: the cache, the kernels in it, their modules, and small archives."""
 
 import os
