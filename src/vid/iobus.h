@@ -21,7 +21,7 @@ struct iobus_ops {
 
 int iobus_new(struct iobus **ret) __must_check;
 void iobus_free(struct iobus *bus);
-/* -EEXIST on overlap, -EINVAL on wrap. ops and name are kept by reference; the region ends with iobus_del. */
+/* -EEXIST on overlap, -EINVAL on wrap, -ENOSPC past 256 regions. ops and name are kept by reference; the region ends with iobus_del. */
 int iobus_add(struct iobus *bus, enum iobus_space space, uint64_t base, uint64_t len,
 	      const char *name, const struct iobus_ops *ops, void *opaque) __must_check;
 void iobus_del(struct iobus *bus, enum iobus_space space, uint64_t base);
