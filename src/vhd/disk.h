@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A disk: sectors behind one asynchronous interface, whatever the image's format. Front-ends submit requests with iovecs
+ * that point into guest memory; data moves between there and the file without a copy in between.
+ *
+ * A format implements `struct disk_ops`; every request passes disk_submit(), the one gate that validates it, so that a
+ * format sees only requests inside the disk, aligned to its logical sectors, and no write to a read-only one.
+ *
+ * Thread: a disk may be used by several threads at once, each with its own aio; a request completes on the thread of the aio it was
+ * submitted with. Formats lock what they share. Lengths and offsets are bytes.
+ */
+#ifndef VHD_DISK_H
+#define VHD_DISK_H
+
+#include <stdatomic.h>
+#include "util/guid.h"
+#include "vhd/aio.h"
+
+struct disk;
+struct disk_req;
+
+enum disk_op {
+	DISK_READ,
+	DISK_WRITE,
+	DISK_FLUSH,   /* all completed writes are on stable storage after it */
+	DISK_DISCARD, /* a hint; the content is undefined, or zeros with discard_zeroes */
+	DISK_WRITE_ZEROES, /* reads as zeros after it; with DISK_MAY_UNMAP may free the room */
+};
+
+#define DISK_FUA 1u       /* DISK_WRITE, DISK_WRITE_ZEROES: on stable storage when done */
+#define DISK_MAY_UNMAP 2u /* DISK_WRITE_ZEROES */
+
+/* One request, inside the front-end's own structure. Nothing is allocated for it by the gate. */
+struct disk_req {
+	/* The caller's: set before disk_submit(), unchanged until `done`. */
+	enum disk_op op;
+	unsigned int flags;
+	uint64_t off, len; /* DISK_FLUSH: 0, 0 */
+	/*
+	 * DISK_READ, DISK_WRITE: exactly len bytes. The array (not what it points to) may be changed by the disk until `done`.
+	 */
+	struct iovec *iov;
+	unsigned int iovcnt;
+	/*
+	 * r: 0, or -EINVAL (out of the disk, unaligned), -EROFS, -ENOSPC, -EIO … Runs on the aio's thread, perhaps before disk_submit()
+	 * returns. The request is the caller's again.
+	 */
+	void (*done)(struct disk_req *req, int r);
+
+	/* The disk's, from disk_submit() to `done`. */
+	struct disk *disk;
+	struct aio *aio;
+	struct aio_req aio_req;
+	uint64_t state[4];
+	void *bounce;
+};
+
+#define DISK_SERIAL_MAX 32
+
+/* Fixed after open, but for `bytes`. */
+struct disk_info {
+	uint32_t logical_bytes;  /* power of two, 512 to 4096 */
+	uint32_t physical_bytes; /* a multiple of it */
+	uint32_t unmap_granularity;
+	bool read_only;
+	bool can_discard;    /* discard frees room, or may */
+	bool discard_zeroes; /* what was discarded reads as zeros */
+	struct guid id;      /* stands for the content: VPD page 83h, parent locators */
+};
+
+struct disk_ops {
+	const char *format;
+	/* A valid request of any op; ends by calling disk_done() exactly once, then or later. */
+	void (*submit)(struct disk *d, struct disk_req *req);
+	/* The last reference went; nothing is in flight. Frees d. Any thread. */
+	void (*close)(struct disk *d);
+};
+
+struct disk {
+	/* Fixed after init. */
+	const struct disk_ops *ops;
+	struct disk_info info;
+	/* Grows or shrinks with an online resize; read anew by every request. */
+	_Atomic uint64_t bytes;
+	atomic_uint refs;
+};
+
+/* For formats: refs = 1. */
+void disk_init(struct disk *d, const struct disk_ops *ops, const struct disk_info *info,
+	       uint64_t bytes);
+struct disk *disk_ref(struct disk *d);
+/* NULL is fine. */
+void disk_unref(struct disk *d);
+
+static inline uint64_t disk_bytes(const struct disk *d)
+{
+	return atomic_load_explicit(&((struct disk *)(uintptr_t)d)->bytes,
+				    memory_order_relaxed);
+}
+
+/* Queues on `aio`; the caller then calls aio_submit(), once for a batch. The caller holds a reference until `done`. */
+void disk_submit(struct disk *d, struct aio *aio, struct disk_req *req);
+
+/* For formats: ends a request. */
+static inline void disk_done(struct disk_req *req, int r)
+{
+	req->done(req, r);
+}
+
+enum disk_cache {
+	DISK_CACHE_WRITEBACK, /* the host's page cache; flush and FUA are honoured */
+	DISK_CACHE_NONE, /* O_DIRECT, set on the descriptor where the file system takes it */
+	DISK_CACHE_UNSAFE, /* flush and FUA do nothing: for disks that need not outlive the host */
+};
+
+/*
+ * A raw image or a block device, by an already opened (and locked) descriptor, of which it takes ownership on success. Size and
+ * sector sizes come from the file or device; `logical_bytes` 0 or a power of two up to 4096. -EINVAL when the size is
+ * no multiple of the logical sector or zero, -ENOTBLK when it is neither file nor block device, or -errno.
+ */
+struct raw_params {
+	int fd;
+	bool read_only; /* also when the descriptor was opened so */
+	enum disk_cache cache;
+	uint32_t logical_bytes;
+	struct guid id;
+};
+int raw_open(const struct raw_params *params, struct disk **ret) __must_check;
+
+#endif
