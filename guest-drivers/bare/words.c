@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bare/words.h"
+
+#include "bare/console.h"
+#include "bare/lib.h"
+#include "bare/pvh.h"
+#include "bare/vp.h"
+
+struct word {
+	const char *name;
+	/* true: it did what was asked */
+	bool (*run)(struct args args);
+};
+
+bool args_next(struct args *a, struct arg *ret)
+{
+	const char *p = a->p;
+
+	if (p >= a->end)
+		return false;
+	while (p < a->end && *p != ',')
+		p++;
+	*ret = (struct arg){ a->p, (size_t)(p - a->p) };
+	a->p = p + 1;
+	return true;
+}
+
+bool arg_is(struct arg a, const char *s)
+{
+	return a.len == strlen(s) && !memcmp(a.p, s, a.len);
+}
+
+uint64_t args_number(struct args a, const char *key, uint64_t otherwise)
+{
+	size_t n = strlen(key), i;
+	struct arg arg;
+	uint64_t v = 0;
+
+	while (args_next(&a, &arg)) {
+		if (arg.len <= n || arg.p[n] != '=' || memcmp(arg.p, key, n))
+			continue;
+		for (i = n + 1; i < arg.len && arg.p[i] >= '0' && arg.p[i] <= '9'; i++)
+			v = v * 10 + (uint64_t)(arg.p[i] - '0');
+		return v;
+	}
+	return otherwise;
+}
+
+static bool word_mem(struct args args)
+{
+	(void)args;
+	say("mem ram=%luKiB end=0x%lx", pvh_ram_bytes() / 1024, pvh_ram_end());
+	return true;
+}
+
+static bool word_vps(struct args args)
+{
+	unsigned int i;
+
+	(void)args;
+	for (i = 0; i < vp_count(); i++)
+		say("vp %u apic=%u", i, vps[i].apic_id);
+	say("vps %u", vp_count());
+	return true;
+}
+
+static bool word_triplefault(struct args args)
+{
+	(void)args;
+	say("triple fault");
+	vp_triple_fault();
+}
+
+static const struct word words[] = {
+	{ "mem", word_mem },
+	{ "triplefault", word_triplefault },
+	{ "vps", word_vps },
+};
+
+/* One word, in [p, end). */
+static bool run_word(const char *p, const char *end)
+{
+	const char *eq = p;
+	struct arg name;
+	size_t i;
+
+	while (eq < end && *eq != '=')
+		eq++;
+	name = (struct arg){ p, (size_t)(eq - p) };
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (arg_is(name, words[i].name))
+			return words[i].run((struct args){ eq + 1, end });
+	}
+	say("unknown word, see guest-drivers/README.md");
+	return false;
+}
+
+unsigned int words_run(const char *line)
+{
+	unsigned int failed = 0;
+	const char *end;
+
+	while (*line) {
+		for (end = line; *end && *end != ' '; end++)
+			;
+		if (end > line)
+			failed += !run_word(line, end);
+		line = *end ? end + 1 : end;
+	}
+	return failed;
+}
