@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One VM's configuration: the schema of vm.json(5) and its only validator. A text is taken whole or not at all; what
+ * is wrong is said in one line that names the member ("memory: 3M is below the minimum of 8M").
+ *
+ *   { "schema": 1,                          the format's version, required
+ *     "name": "web1",                       1 to 100 characters, required
+ *     "notes": "",                          up to 4096 bytes
+ *     "processors": { "count": 1 },         1 to 64 VPs
+ *     "memory": { "bytes": 67108864 },      8 MiB to 1 TiB, a multiple of 2 MiB; required
+ *     "boot": { "kernel": "/path" | null,   bzImage or PVH ELF
+ *               "initrd": "/path" | null, "cmdline": "" },
+ *     "scsi": [ { "drives": [               up to 4 controllers, by their number
+ *         { "lun": 0,                       0 to 63; required
+ *           "kind": "disk" | "dvd",         required
+ *           "path": "/path" | null,         a raw file or block device; null: a DVD drive without a medium
+ *           "read_only": false } ] } ],     a DVD always is
+ *     "integration": { "heartbeat": true, "shutdown": true, "time_sync": true },
+ *     "on_triple_fault": "reset" | "off" }
+ *
+ * What is not said has the value shown. Unknown members are refused. Later schemas add members; the version rises
+ * only when an old reader would misunderstand.
+ *
+ * The count of VPs is bounded by what the hypervisor room supports: 64 is one bank of its VP masks (TLFS, sparse VP sets).
+ *
+ * Thread: any. Errors: 0 or -errno with a message.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <jansson.h>
+#include "util/macros.h"
+
+#define CONFIG_SCHEMA 1
+#define CONFIG_NAME_CHARS 100
+#define CONFIG_NAME_SIZE (CONFIG_NAME_CHARS * 4 + 1) /* UTF-8, final NUL */
+#define CONFIG_NOTES_MAX 4096u
+#define CONFIG_CMDLINE_MAX 2047u /* COMMAND_LINE_SIZE of x86 Linux, less its NUL */
+#define CONFIG_PATH_MAX 4095u
+#define CONFIG_TEXT_MAX (1u << 20)
+#define CONFIG_PROCESSORS_MAX 64u
+#define CONFIG_MEMORY_MIN (UINT64_C(8) << 20)
+#define CONFIG_MEMORY_MAX (UINT64_C(1) << 40)
+#define CONFIG_MEMORY_STEP (UINT64_C(2) << 20)
+#define CONFIG_CONTROLLERS_MAX 4u
+#define CONFIG_LUNS_MAX 64u
+
+enum drive_kind { DRIVE_DISK, DRIVE_DVD };
+enum on_triple_fault { TRIPLE_FAULT_RESET, TRIPLE_FAULT_OFF };
+
+struct drive_config {
+	unsigned int controller, lun;
+	enum drive_kind kind;
+	char *path; /* absolute; NULL: no medium (DVD only) */
+	bool read_only;
+};
+
+struct vm_config {
+	char name[CONFIG_NAME_SIZE];
+	char *notes; /* never NULL, as cmdline */
+	unsigned int processors;
+	uint64_t memory_bytes;
+	char *kernel, *initrd; /* NULL: none */
+	char *cmdline;
+	unsigned int controllers;
+	struct drive_config *drives; /* by controller, then lun */
+	size_t drive_count;
+	struct {
+		bool heartbeat, shutdown, time_sync;
+	} integration;
+	enum on_triple_fault on_triple_fault;
+};
+
+struct config_error {
+	char message[400];
+};
+
+/* From a parsed text. On an error *ret is untouched. The caller ends it with config_done(). -EINVAL, -ENOMEM. */
+int config_from_json(const json_t *text, struct vm_config *ret,
+		     struct config_error *e) __must_check;
+/* From bytes; broken JSON is refused with line and column. Beyond CONFIG_TEXT_MAX: -EFBIG. */
+int config_parse(const char *text, size_t len, struct vm_config *ret,
+		 struct config_error *e) __must_check;
+/* Every member, defaults too; a new reference, NULL without memory. config_from_json() of it gives an equal struct. */
+json_t *config_to_json(const struct vm_config *c);
+/* One drive of it, as the worker's drive.attach has it: a member of "drives". */
+json_t *config_drive_to_json(const struct drive_config *d);
+int config_drive_from_json(const json_t *text, unsigned int controller,
+			   struct drive_config *ret, struct config_error *e) __must_check;
+void config_done(struct vm_config *c);
+void config_drive_done(struct drive_config *d);
+
+/*
+ * Applies a merge patch (RFC 7396) to a configuration and checks the outcome: 0 and *ret, as config_from_json().
+ * "scsi" is replaced as a whole.
+ */
+int config_patch(const struct vm_config *c, const json_t *patch, struct vm_config *ret,
+		 struct config_error *e) __must_check;
+/* Whether two differ in more than what can change while the VM runs: name, notes, integration services. */
+bool config_needs_off(const struct vm_config *a, const struct vm_config *b);
+
+/* The rule for names: printable, no '/', no blank at either end, not the form of a UUID. */
+int config_check_name(const char *name, struct config_error *e) __must_check;
+
+/* "64M", "2G", "1T", "4096K", "67108864": binary units, a final "B" or "iB" allowed. -EINVAL, -ERANGE. */
+int config_parse_size(const char *text, uint64_t *ret) __must_check;
+#define CONFIG_SIZE_STR 24
+/* The shortest exact form: "64M", "3G", "1025". */
+void config_format_size(uint64_t bytes, char ret[CONFIG_SIZE_STR]);
+
+#endif

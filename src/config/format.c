@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *config_drive_to_json(const struct drive_config *d)
+{
+	return json_pack("{s:i, s:s, s:s?, s:b}", "lun", (int)d->lun, "kind",
+			 d->kind == DRIVE_DVD ? "dvd" : "disk", "path", d->path,
+			 "read_only", d->read_only);
+}
+
+static json_t *controller_to_json(const struct vm_config *c, unsigned int number)
+{
+	json_t *drives = json_array();
+
+	for (size_t i = 0; i < c->drive_count; i++) {
+		if (c->drives[i].controller != number)
+			continue;
+		if (json_array_append_new(drives, config_drive_to_json(&c->drives[i])) <
+		    0) {
+			json_decref(drives);
+			return NULL;
+		}
+	}
+	return json_pack("{s:o}", "drives", drives);
+}
+
+static json_t *scsi_to_json(const struct vm_config *c)
+{
+	json_t *controllers = json_array();
+
+	for (unsigned int i = 0; i < c->controllers; i++) {
+		if (json_array_append_new(controllers, controller_to_json(c, i)) < 0) {
+			json_decref(controllers);
+			return NULL;
+		}
+	}
+	return controllers;
+}
+
+json_t *config_to_json(const struct vm_config *c)
+{
+	return json_pack("{s:i, s:s, s:s, s:{s:i}, s:{s:I}, s:{s:s?, s:s?, s:s}, s:o, "
+			 "s:{s:b, s:b, s:b}, s:s}",
+			 "schema", CONFIG_SCHEMA, "name", c->name, "notes", c->notes,
+			 "processors", "count", (int)c->processors, "memory", "bytes",
+			 (json_int_t)c->memory_bytes, "boot", "kernel", c->kernel,
+			 "initrd", c->initrd, "cmdline", c->cmdline, "scsi",
+			 scsi_to_json(c), "integration", "heartbeat",
+			 c->integration.heartbeat, "shutdown", c->integration.shutdown,
+			 "time_sync", c->integration.time_sync, "on_triple_fault",
+			 c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset");
+}
+
+/* RFC 7396, 2: a member that is null goes, an object is merged, all else replaces. Depth is bounded by jansson's parser. */
+static int merge(json_t *target, const json_t *patch)
+{
+	const char *key;
+	json_t *value, *old;
+
+	json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
+		if (json_is_null(value)) {
+			json_object_del(target, key);
+			continue;
+		}
+		old = json_object_get(target, key);
+		if (!json_is_object(value)) {
+			if (json_object_set(target, key, value) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		if (!json_is_object(old)) {
+			old = json_object();
+			if (json_object_set_new(target, key, old) < 0)
+				return -ENOMEM;
+		}
+		if (merge(old, value) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int config_patch(const struct vm_config *c, const json_t *patch, struct vm_config *ret,
+		 struct config_error *e)
+{
+	json_t *text = config_to_json(c);
+	int r = -ENOMEM;
+
+	snprintf(e->message, sizeof(e->message), "no memory");
+	if (text && !json_is_object(patch)) {
+		snprintf(e->message, sizeof(e->message), "the patch must be an object");
+		r = -EINVAL;
+	} else if (text && merge(text, patch) == 0) {
+		r = config_from_json(text, ret, e);
+	}
+	json_decref(text);
+	return r;
+}
+
+/* The form that is left when what may change at any time is taken out. */
+static json_t *fixed_part(const struct vm_config *c)
+{
+	json_t *text = config_to_json(c);
+
+	json_object_del(text, "name");
+	json_object_del(text, "notes");
+	json_object_del(text, "integration");
+	return text;
+}
+
+bool config_needs_off(const struct vm_config *a, const struct vm_config *b)
+{
+	json_t *x = fixed_part(a), *y = fixed_part(b);
+	bool differ = !x || !y || !json_equal(x, y);
+
+	json_decref(x);
+	json_decref(y);
+	return differ;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rpc/methods.h"
+
+/* The methods of vmms. Shorthand for the rows only. */
+#define REQ .required = true
+#define FIELDS (const struct rpc_field[])
+#define ERRORS (const int[])
+#define END          \
+	{            \
+		NULL \
+	}
+#define VM                                                                   \
+	{                                                                    \
+		"vm", RPC_STRING, REQ, .description = "name or id of the VM" \
+	}
+#define TIMEOUT(what)                                                                 \
+	{                                                                             \
+		"timeout_s", RPC_INTEGER, .description = what, .min = 0, .max = 86400 \
+	}
+
+#define STATES "Off|Starting|Running|Pausing|Paused|Stopping|Resetting"
+
+#define SUMMARY_ROWS                                                                     \
+	{ "id", RPC_STRING, REQ, .description = "UUID of the VM" },                      \
+		{ "name", RPC_STRING, REQ, .description = "its name" },                  \
+		{ "state", RPC_STRING, REQ, .description = "state of the VM",            \
+		  .choices = STATES },                                                   \
+		{ "health", RPC_STRING, REQ, .description = "Critical: see reason",      \
+		  .choices = "Ok|Critical" },                                            \
+		{ "reason", RPC_STRING, REQ, .nullable = true,                           \
+		  .description = "why it is Off or Critical, for people" },              \
+		{ "heartbeat",                                                           \
+		  RPC_STRING,                                                            \
+		  REQ,                                                                   \
+		  .nullable = true,                                                      \
+		  .description = "what the heartbeat integration service says; null "    \
+				 "while the VM is off",                                  \
+		  .choices = "Ok|No contact|Lost communication|Disabled" },              \
+		{ "processors", RPC_INTEGER, REQ,                                        \
+		  .description = "count of virtual processors" },                        \
+		{ "memory_bytes", RPC_INTEGER, REQ, .description = "memory" },           \
+	{                                                                                \
+		"uptime_us", RPC_INTEGER, REQ,                                           \
+			.description = "time since its VPs first ran; 0 while it is off" \
+	}
+
+static const struct rpc_field summary_fields[] = { SUMMARY_ROWS, END };
+
+static const struct rpc_field show_fields[] = {
+	SUMMARY_ROWS,
+	{ "config", RPC_OBJECT, REQ, .description = "its configuration, as vm.json(5)" },
+	{ "worker_pid", RPC_INTEGER, REQ, .nullable = true,
+	  .description = "process id of its worker" },
+	{ "console_socket", RPC_STRING, REQ, .nullable = true,
+	  .description = "Unix socket of its first serial port, while it has a worker" },
+	{ "console_pty", RPC_STRING, REQ, .nullable = true,
+	  .description = "terminal of its first serial port, while it has a worker" },
+	{ "log", RPC_STRING, REQ, .description = "file with its worker's log" },
+	{ "status", RPC_OBJECT, REQ, .nullable = true,
+	  .description =
+		  "what its worker last said: VMBus version, integration services, "
+		  "crash, channels, VPs" },
+	END
+};
+
+static const struct rpc_field event_fields[] = {
+	{ "seq", RPC_INTEGER, REQ, .description = "rises by one with each event" },
+	{ "time", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
+	{ "type", RPC_STRING, REQ, .description = "what happened",
+	  .choices = "created|deleted|changed|state|health|heartbeat|guest" },
+	{ "id", RPC_STRING, REQ, .description = "UUID of the VM" },
+	{ "name", RPC_STRING, REQ, .description = "its name" },
+	{ "state", RPC_STRING, REQ, .description = "its state then", .choices = STATES },
+	{ "health", RPC_STRING, REQ, .description = "its health then",
+	  .choices = "Ok|Critical" },
+	{ "message", RPC_STRING, REQ, .description = "one line for people" },
+	END
+};
+
+static const struct rpc_field check_fields[] = {
+	{ "name", RPC_STRING, REQ, .description = "the requirement" },
+	{ "ok", RPC_BOOL, REQ, .description = "whether it is met" },
+	{ "found", RPC_STRING, REQ, .description = "what the host has" },
+	{ "advice", RPC_STRING, REQ, .nullable = true,
+	  .description = "what to do, where it is not met" },
+	END
+};
+
+#define NOTHING     \
+	FIELDS      \
+	{           \
+		END \
+	}
+#define VM_ONLY         \
+	FIELDS          \
+	{               \
+		VM, END \
+	}
+#define NO_ERRORS \
+	ERRORS    \
+	{         \
+		0 \
+	}
+
+static const struct rpc_method table[] = {
+	{ "vm.create", "Makes a VM from a configuration; it is Off.", RPC_RIGHT_ADMIN,
+	  FIELDS{ { "config", RPC_OBJECT, REQ, .description = "as vm.json(5)" }, END },
+	  summary_fields, ERRORS{ RPC_EXISTS, 0 } },
+	{ "vm.list", "All VMs, by name.", RPC_RIGHT_VIEW, NOTHING,
+	  FIELDS{ { "vms", RPC_ARRAY, REQ, .description = "one entry a VM",
+		    .fields = summary_fields },
+		  END },
+	  NO_ERRORS },
+	{ "vm.show", "All that is known of a VM.", RPC_RIGHT_VIEW, VM_ONLY, show_fields,
+	  ERRORS{ RPC_NOT_FOUND, 0 } },
+	{ "vm.set",
+	  "Changes a VM's configuration by a merge patch (RFC 7396). Name, notes and "
+	  "integration services at once; the rest while it is off.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  { "patch", RPC_OBJECT, REQ,
+		    .description = "members of vm.json(5) to replace; null removes one" },
+		  END },
+	  summary_fields, ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, 0 } },
+	{ "vm.delete",
+	  "Deletes the configuration and logs of a VM that is off; its disks stay.",
+	  RPC_RIGHT_ADMIN, VM_ONLY, NOTHING,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "vm.start", "Starts a VM; answers once its VPs run.", RPC_RIGHT_ADMIN, VM_ONLY,
+	  summary_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_LOCKED, RPC_DENIED, RPC_WORKER_GONE,
+		  0 } },
+	{ "vm.stop",
+	  "Asks the guest to shut down and answers once the VM is off; with force, turns "
+	  "it off.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  { "force", RPC_BOOL,
+		    .description = "turn off without asking the guest" },
+		  TIMEOUT("how long the guest may take; 60 if not given"),
+		  END },
+	  summary_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_TIMEOUT, RPC_NO_SERVICE, 0 } },
+	{ "vm.restart",
+	  "Asks the guest to restart and answers once it has; with force, resets it.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  { "force", RPC_BOOL, .description = "reset without asking the guest" },
+		  TIMEOUT("how long the guest may take; 60 if not given"),
+		  END },
+	  summary_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_TIMEOUT, RPC_NO_SERVICE, 0 } },
+	{ "vm.pause", "Stops the VPs of a running VM where they are.", RPC_RIGHT_ADMIN,
+	  VM_ONLY, summary_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "vm.resume", "Lets the VPs of a paused VM go on.", RPC_RIGHT_ADMIN, VM_ONLY,
+	  summary_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "vm.reset", "Resets a VM as its reset button would.", RPC_RIGHT_ADMIN, VM_ONLY,
+	  summary_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "vm.wait", "Answers once a VM is as asked, or the time is over.",
+	  RPC_RIGHT_VIEW,
+	  FIELDS{ VM,
+		  { "for", RPC_STRING, REQ, .choices = "running|paused|off|heartbeat",
+		    .description = "a state, or a heartbeat that is Ok" },
+		  TIMEOUT("60 if not given"),
+		  END },
+	  summary_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_TIMEOUT, 0 } },
+	{ "vm.console", "Where the first serial port of a running VM is.",
+	  RPC_RIGHT_ADMIN, VM_ONLY,
+	  FIELDS{ { "socket", RPC_STRING, REQ, .description = "a Unix stream socket" },
+		  { "pty", RPC_STRING, REQ, .description = "a terminal" },
+		  END },
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "vm.log", "The end of a VM's log.", RPC_RIGHT_VIEW,
+	  FIELDS{ VM,
+		  { "lines", RPC_INTEGER, .min = 1, .max = 10000,
+		    .description = "how many at most; 50 if not given" },
+		  END },
+	  FIELDS{ { "lines", RPC_ARRAY, REQ, .description = "strings, oldest first" },
+		  END },
+	  ERRORS{ RPC_NOT_FOUND, 0 } },
+	{ "events.subscribe",
+	  "From here on the connection carries notifications `event`, after those since "
+	  "a "
+	  "sequence number.",
+	  RPC_RIGHT_VIEW,
+	  FIELDS{ { "since", RPC_INTEGER, .min = 0, .max = INT64_MAX,
+		    .description = "last one seen; if not given, only new ones come" },
+		  END },
+	  FIELDS{ { "seq", RPC_INTEGER, REQ,
+		    .description = "the newest event's sequence number" },
+		  { "lost", RPC_BOOL, REQ,
+		    .description = "some after `since` are no longer kept" },
+		  END },
+	  NO_ERRORS },
+	{ "events.next",
+	  "The events after a sequence number; waits for one where there is none.",
+	  RPC_RIGHT_VIEW,
+	  FIELDS{ { "after", RPC_INTEGER, REQ, .min = 0, .max = INT64_MAX,
+		    .description = "last one seen; 0 for all that are kept" },
+		  TIMEOUT("30 if not given; then the list is empty"),
+		  END },
+	  FIELDS{ { "events", RPC_ARRAY, REQ, .fields = event_fields,
+		    .description = "oldest first" },
+		  { "seq", RPC_INTEGER, REQ,
+		    .description = "what to give as `after` next" },
+		  { "lost", RPC_BOOL, REQ,
+		    .description = "some after `after` are no longer kept" },
+		  END },
+	  NO_ERRORS },
+	{ "host.info", "What this host and this vmms are.", RPC_RIGHT_VIEW, NOTHING,
+	  FIELDS{ { "version", RPC_STRING, REQ, .description = "of vmms" },
+		  { "pid", RPC_INTEGER, REQ, .description = "of vmms" },
+		  { "hostname", RPC_STRING, REQ, .description = "of the host" },
+		  { "kernel", RPC_STRING, REQ, .description = "its release" },
+		  { "processors", RPC_INTEGER, REQ, .description = "online" },
+		  { "memory_bytes", RPC_INTEGER, REQ, .description = "in all" },
+		  { "memory_available_bytes", RPC_INTEGER, REQ,
+		    .description = "free, or free on demand" },
+		  { "state_dir", RPC_STRING, REQ, .description = "where VMs are kept" },
+		  { "run_dir", RPC_STRING, REQ, .description = "where sockets are" },
+		  { "vms", RPC_INTEGER, REQ, .description = "count of VMs" },
+		  { "workers", RPC_INTEGER, REQ,
+		    .description = "count of those that have a worker" },
+		  END },
+	  NO_ERRORS },
+	{ "host.check", "Whether this host can run VMs, requirement by requirement.",
+	  RPC_RIGHT_VIEW, NOTHING,
+	  FIELDS{ { "ok", RPC_BOOL, REQ, .description = "all are met" },
+		  { "checks", RPC_ARRAY, REQ, .fields = check_fields,
+		    .description = "one entry a requirement" },
+		  END },
+	  ERRORS{ RPC_WORKER_GONE, 0 } },
+	{ "rpc.discover", "This list, as an OpenRPC document.", RPC_RIGHT_VIEW, NOTHING,
+	  FIELDS{ { "openrpc", RPC_STRING, REQ, .description = "version of the format" },
+		  { "info", RPC_OBJECT, REQ, .description = "title and version" },
+		  { "methods", RPC_ARRAY, REQ, .description = "the methods" },
+		  END },
+	  NO_ERRORS },
+};
+
+const struct rpc_methods rpc_vmms_methods = {
+	.title = "vmms",
+	.description = "Virtual machines of this host. JSON-RPC 2.0 over a Unix stream "
+		       "socket, one compact JSON text a line.",
+	.table = table,
+	.count = ARRAY_SIZE(table),
+};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rpc/methods.h"
+
+/* The methods of a worker, as docs/architecture.md has them. Shorthand for the rows only. */
+#define REQ .required = true
+#define FIELDS (const struct rpc_field[])
+#define END          \
+	{            \
+		NULL \
+	}
+#define NOTHING     \
+	FIELDS      \
+	{           \
+		END \
+	}
+#define NO_ERRORS     \
+	(const int[]) \
+	{             \
+		0     \
+	}
+#define WRONG_STATE                \
+	(const int[])              \
+	{                          \
+		RPC_WRONG_STATE, 0 \
+	}
+#define FDS(what)                                          \
+	{                                                  \
+		"fds", RPC_ARRAY, REQ, .description = what \
+	}
+#define CONTROLLER                                                               \
+	{                                                                        \
+		"controller", RPC_INTEGER, REQ, .min = 0, .max = 3,              \
+						.description = "SCSI controller" \
+	}
+#define LUN                                                                         \
+	{                                                                           \
+		"lun", RPC_INTEGER, REQ, .min = 0, .max = 63, .description = "unit" \
+	}
+
+#define STATUS_ROWS                                                              \
+	{ "state", RPC_STRING, REQ, .description = "state of the VM",            \
+	  .choices = "Off|Starting|Running|Pausing|Paused|Stopping|Resetting" }, \
+		{ "health", RPC_STRING, REQ, .choices = "Ok|Critical",           \
+		  .description = "Critical: see reason" },                       \
+		{ "reason", RPC_STRING, REQ, .nullable = true,                   \
+		  .description = "why it is Off or Critical" },                  \
+		{ "uptime_us", RPC_INTEGER, REQ,                                 \
+		  .description = "since its VPs first ran" },                    \
+		{ "vmbus_version", RPC_STRING, REQ, .nullable = true,            \
+		  .description = "what the guest negotiated" },                  \
+		{ "heartbeat", RPC_STRING, REQ,                                  \
+		  .choices = "Ok|No contact|Lost communication|Disabled",        \
+		  .description = "of the heartbeat integration service" },       \
+		{ "integration", RPC_OBJECT, REQ,                                \
+		  .description = "services: enabled, version" },                 \
+		{ "crash", RPC_OBJECT, REQ, .nullable = true,                    \
+		  .description = "the guest's last: count, params, text" },      \
+		{ "channels", RPC_ARRAY, REQ,                                    \
+		  .description = "of VMBus, with counters" },                    \
+		{ "vps", RPC_ARRAY, REQ,                                         \
+		  .description = "virtual processors, with counters" },          \
+	{                                                                        \
+		"resets", RPC_INTEGER, REQ,                                      \
+			.description = "of the guest since it started"           \
+	}
+
+static const struct rpc_field status_fields[] = { STATUS_ROWS, END };
+
+static const struct rpc_method table[] = {
+	{ "worker.hello", "Who the worker is and how far it got.", RPC_RIGHT_ADMIN,
+	  NOTHING,
+	  FIELDS{ { "version", RPC_STRING, REQ, .description = "of vmwp" },
+		  { "id", RPC_STRING, REQ, .description = "UUID of its VM" },
+		  { "pid", RPC_INTEGER, REQ, .description = "its process id" },
+		  { "configured", RPC_BOOL, REQ, .description = "worker.setup was done" },
+		  { "status", RPC_OBJECT, REQ, .nullable = true, .fields = status_fields,
+		    .description = "null before setup" },
+		  END },
+	  NO_ERRORS },
+	{ "worker.setup", "Hands over configuration and descriptors, once.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ { "config", RPC_OBJECT, REQ, .description = "as vm.json(5)" },
+		  FDS("roles, in the order of the descriptors"),
+		  END },
+	  NOTHING, WRONG_STATE },
+	{ "vm.start", "Runs the VPs.", RPC_RIGHT_ADMIN, NOTHING, NOTHING, WRONG_STATE },
+	{ "vm.pause", "Stops the VPs where they are.", RPC_RIGHT_ADMIN, NOTHING, NOTHING,
+	  WRONG_STATE },
+	{ "vm.resume", "Lets them go on.", RPC_RIGHT_ADMIN, NOTHING, NOTHING,
+	  WRONG_STATE },
+	{ "vm.reset", "Resets the VM.", RPC_RIGHT_ADMIN, NOTHING, NOTHING, WRONG_STATE },
+	{ "vm.shutdown", "Asks the guest, through its shutdown integration service.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ { "type", RPC_STRING, REQ, .choices = "shutdown|restart",
+		    .description = "what to do" },
+		  { "force", RPC_BOOL, REQ,
+		    .description = "programs in the guest have no say" },
+		  { "reason", RPC_STRING, REQ, .description = "for the guest's log" },
+		  END },
+	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_NO_SERVICE, 0 } },
+	{ "vm.turn_off", "Ends the VM and its worker.", RPC_RIGHT_ADMIN, NOTHING, NOTHING,
+	  NO_ERRORS },
+	{ "vm.status", "The status document.", RPC_RIGHT_VIEW, NOTHING, status_fields,
+	  WRONG_STATE },
+	{ "integration.set", "Offers or rescinds a service in the running guest.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ { "service", RPC_STRING, REQ, .choices = "heartbeat|shutdown|time_sync",
+		    .description = "which" },
+		  { "enabled", RPC_BOOL, REQ, .description = "offered" },
+		  END },
+	  NOTHING, WRONG_STATE },
+	{ "drive.attach", "Adds a drive to the running VM.", RPC_RIGHT_ADMIN,
+	  FIELDS{ CONTROLLER,
+		  LUN,
+		  { "drive", RPC_OBJECT, REQ, .description = "as in vm.json(5)" },
+		  FDS("one role scsi/C/L"),
+		  END },
+	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_EXISTS, 0 } },
+	{ "drive.detach", "Takes a drive from the running VM.", RPC_RIGHT_ADMIN,
+	  FIELDS{ CONTROLLER, LUN, END }, NOTHING,
+	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+	{ "dvd.change", "Loads or ejects the medium of a DVD drive.", RPC_RIGHT_ADMIN,
+	  FIELDS{ CONTROLLER, LUN, FDS("one role scsi/C/L, or none to eject"), END },
+	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+};
+
+const struct rpc_methods rpc_worker_methods = {
+	.title = "vmwp",
+	.description = "The control socket between vmms and a worker.",
+	.table = table,
+	.count = ARRAY_SIZE(table),
+};

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "unit/test.h"
+
+#define HEAD "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864}"
+
+/* Each is refused with this text somewhere in the message. */
+static const struct {
+	const char *text, *message;
+} bad[] = {
+	{ "", "line 1, column 0" },
+	{ "{\"schema\": 1,\n \"name\": }", "line 2, column 10" },
+	{ "[]", "configuration: must be an object" },
+	{ "{} {}", "line 1, column 4" },
+	{ "{}", "schema: is missing" },
+	{ "{\"schema\":2,\"name\":\"a\"}", "schema: version 2 is not known" },
+	{ "{\"schema\":\"1\"}", "schema: must be an integer" },
+	{ "{\"schema\":1}", "name: is missing" },
+	{ "{\"schema\":1,\"name\":\"a\"}", "memory: is missing" },
+	{ "{\"schema\":1,\"name\":\"a\",\"name\":\"b\"}", "duplicate object key" },
+	{ "{\"schema\":1,\"name\":7}", "name: must be a string" },
+	{ "{\"schema\":1,\"name\":\"\"}", "name: must have 1 to 100" },
+	{ "{\"schema\":1,\"name\":\"a/b\"}", "name: must hold no '/'" },
+	{ "{\"schema\":1,\"name\":\"a\\u0000b\"}", "\\u0000" },
+	{ "{\"schema\":1,\"name\":\"a\\nb\"}", "no control character" },
+	{ "{\"schema\":1,\"name\":\"a\\u202eb\"}", "no control character" },
+	{ "{\"schema\":1,\"name\":\"\xff\"}", "line 1" },
+	{ "{\"schema\":1,\"name\":\" a\"}", "begin or end with a blank" },
+	{ "{\"schema\":1,\"name\":\"F8615163-DF3E-46c5-913F-F2D2F965ED0E\"}",
+	  "form of a UUID" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":67108864}",
+	  "memory: must be an object" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":3145728}}",
+	  "memory: 3M is below the minimum of 8M" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":2199023255552}}",
+	  "memory: 2T is above the maximum of 1T" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":9437184}}",
+	  "memory: 9M is not a multiple of 2M" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":-1}}",
+	  "less than nothing" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":6.4e7}}", "one integer" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864,\"x\":1}}",
+	  "one integer" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":99999999999999999999}}",
+	  "too big integer" },
+	{ HEAD ",\"colour\":1}", "colour: there is no such member" },
+	{ HEAD ",\"processors\":{\"count\":0}}",
+	  "processors.count: 0 is not between 1 and 64" },
+	{ HEAD ",\"processors\":{\"count\":65}}", "65 is not between" },
+	{ HEAD ",\"processors\":{\"sockets\":1}}",
+	  "processors.sockets: there is no such member" },
+	{ HEAD ",\"processors\":2}", "processors: must be an object" },
+	{ HEAD ",\"boot\":{\"kernel\":\"vmlinuz\"}}",
+	  "boot.kernel: 'vmlinuz' must be an absolute path" },
+	{ HEAD ",\"boot\":{\"kernel\":\"/a\\tb\"}}",
+	  "boot.kernel: must hold no control" },
+	{ HEAD ",\"boot\":{\"initrd\":\"/i\"}}", "boot.initrd: needs a boot.kernel" },
+	{ HEAD ",\"boot\":{\"cmdline\":null}}", "boot.cmdline: must be a string" },
+	{ HEAD ",\"scsi\":{}}", "scsi: must be an array" },
+	{ HEAD ",\"scsi\":[{},{},{},{},{}]}", "at most 4 controllers" },
+	{ HEAD ",\"scsi\":[1]}", "scsi[0]: must be an object" },
+	{ HEAD ",\"scsi\":[{},{\"drives\":[7]}]}", "scsi[1].drives[0]" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"kind\":\"disk\",\"path\":\"/x\"}]}]}",
+	  "scsi[0].drives[0].lun: is missing" },
+	{ HEAD
+	  ",\"scsi\":[{\"drives\":[{\"lun\":64,\"kind\":\"disk\",\"path\":\"/x\"}]}]}",
+	  "lun: must be an integer from 0 to 63" },
+	{ HEAD
+	  ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"tape\",\"path\":\"/x\"}]}]}",
+	  "kind: must be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\"}]}]}",
+	  "scsi[0].drives[0].path: a disk needs one" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":null}]}]}",
+	  "a disk needs one" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":3,\"kind\":\"dvd\"},"
+	       "{\"lun\":3,\"kind\":\"disk\",\"path\":\"/x\"}]}]}",
+	  "scsi[0].drives[1].lun: 3 is taken" },
+	{ HEAD ",\"integration\":{\"heartbeat\":1}}",
+	  "integration.heartbeat: must be true or false" },
+	{ HEAD ",\"on_triple_fault\":\"explode\"}", "on_triple_fault: must be" },
+};
+
+START_TEST(refuses)
+{
+	struct vm_config c = { .processors = 77 };
+	struct config_error e = { "" };
+	int r = config_parse(bad[_i].text, strlen(bad[_i].text), &c, &e);
+
+	ck_assert_msg(r == -EINVAL, "%s: %d", bad[_i].text, r);
+	ck_assert_msg(strstr(e.message, bad[_i].message), "%s: said '%s'", bad[_i].text,
+		      e.message);
+	ck_assert_ptr_null(strchr(e.message, '\n'));
+	ck_assert_uint_eq(c.processors, 77);
+}
+END_TEST
+
+START_TEST(refuses_what_is_too_long)
+{
+	size_t len = CONFIG_TEXT_MAX + 1;
+	char *text = malloc(len), name[600];
+	struct config_error e;
+	struct vm_config c;
+
+	memset(text, ' ', len);
+	ck_assert_int_eq(config_parse(text, len, &c, &e), -EFBIG);
+	free(text);
+	memset(name, 'x', sizeof(name));
+	name[CONFIG_NAME_CHARS + 1] = 0;
+	ck_assert_int_eq(config_check_name(name, &e), -EINVAL);
+	name[CONFIG_NAME_CHARS] = 0;
+	ck_assert_int_eq(config_check_name(name, &e), 0);
+	for (size_t i = 0; i <= CONFIG_NAME_CHARS; i++)
+		memcpy(name + 4 * i, "\xf0\x9f\x90\xa7", 5);
+	ck_assert_int_eq(config_check_name(name, &e), -EINVAL);
+	name[4 * CONFIG_NAME_CHARS] = 0;
+	ck_assert_int_eq(config_check_name(name, &e), 0);
+}
+END_TEST
+
+static const char whole[] = "{\"schema\":1,\"name\":\"web "
+			    "1\",\"notes\":\"two\\nlines\",\"processors\":{\"count\":64},"
+			    "\"memory\":{\"bytes\":8388608},\"boot\":{\"kernel\":\"/"
+			    "k\",\"initrd\":\"/i\",\"cmdline\":\"a=b\"},"
+			    "\"scsi\":[{},{\"drives\":[{\"lun\":63,\"kind\":\"disk\","
+			    "\"path\":\"/d\",\"read_only\":true},"
+			    "{\"lun\":1,\"kind\":\"dvd\",\"path\":null}]}],"
+			    "\"integration\":{\"heartbeat\":false,\"time_sync\":true},"
+			    "\"on_triple_fault\":\"off\"}";
+
+static void check_whole(const struct vm_config *c)
+{
+	ck_assert_str_eq(c->name, "web 1");
+	ck_assert_str_eq(c->notes, "two\nlines");
+	ck_assert_uint_eq(c->processors, 64);
+	ck_assert_uint_eq(c->memory_bytes, 8 << 20);
+	ck_assert_str_eq(c->kernel, "/k");
+	ck_assert_str_eq(c->initrd, "/i");
+	ck_assert_str_eq(c->cmdline, "a=b");
+	ck_assert_uint_eq(c->controllers, 2);
+	ck_assert_uint_eq(c->drive_count, 2);
+	ck_assert_uint_eq(c->drives[0].lun, 1);
+	ck_assert_uint_eq(c->drives[0].controller, 1);
+	ck_assert_int_eq(c->drives[0].kind, DRIVE_DVD);
+	ck_assert_ptr_null(c->drives[0].path);
+	ck_assert(c->drives[0].read_only);
+	ck_assert_uint_eq(c->drives[1].lun, 63);
+	ck_assert_str_eq(c->drives[1].path, "/d");
+	ck_assert(!c->integration.heartbeat && c->integration.shutdown);
+	ck_assert_int_eq(c->on_triple_fault, TRIPLE_FAULT_OFF);
+}
+
+START_TEST(reads_all_and_writes_it_back)
+{
+	struct vm_config c, again;
+	struct config_error e;
+	json_t *j;
+
+	ck_assert_int_eq(config_parse(whole, strlen(whole), &c, &e), 0);
+	check_whole(&c);
+	j = config_to_json(&c);
+	ck_assert_int_eq(config_from_json(j, &again, &e), 0);
+	check_whole(&again);
+	json_decref(j);
+	config_done(&c);
+	config_done(&again);
+}
+END_TEST
+
+START_TEST(defaults)
+{
+	struct config_error e;
+	struct vm_config c;
+
+	ck_assert_int_eq(config_parse(HEAD "}", strlen(HEAD "}"), &c, &e), 0);
+	ck_assert_uint_eq(c.processors, 1);
+	ck_assert_ptr_null(c.kernel);
+	ck_assert_str_eq(c.cmdline, "");
+	ck_assert(c.integration.heartbeat && c.integration.shutdown &&
+		  c.integration.time_sync);
+	ck_assert_uint_eq(c.controllers, 0);
+	config_done(&c);
+}
+END_TEST
+
+static const struct {
+	const char *patch, *message; /* NULL: taken */
+	bool needs_off;
+} patches[] = {
+	{ "[]", "must be an object" },
+	{ "{\"memory\":null}", "memory: is missing" },
+	{ "{\"memory\":{\"bytes\":1}}", "below the minimum" },
+	{ "{\"name\":\"x/y\"}", "no '/'" },
+	{ "{\"bogus\":1}", "bogus: there is no such member" },
+	{ "{\"scsi\":[{\"drives\":[{\"lun\":0}]}]}", "kind: is missing" },
+	{ "{}", NULL, false },
+	{ "{\"name\":\"other\",\"notes\":null,\"integration\":{\"heartbeat\":true}}",
+	  NULL, false },
+	{ "{\"memory\":{\"bytes\":134217728}}", NULL, true },
+	{ "{\"boot\":{\"initrd\":null}}", NULL, true },
+	{ "{\"boot\":null}", NULL, true },
+	{ "{\"scsi\":[]}", NULL, true },
+};
+
+START_TEST(patch)
+{
+	struct vm_config c, next;
+	struct config_error e;
+	json_t *p = json_loads(patches[_i].patch, 0, NULL);
+	int r;
+
+	ck_assert_int_eq(config_parse(whole, strlen(whole), &c, &e), 0);
+	r = config_patch(&c, p, &next, &e);
+	if (patches[_i].message) {
+		ck_assert_int_eq(r, -EINVAL);
+		ck_assert_msg(strstr(e.message, patches[_i].message), "%s", e.message);
+	} else {
+		ck_assert_msg(r == 0, "%s: %s", patches[_i].patch, e.message);
+		ck_assert_int_eq(config_needs_off(&c, &next), patches[_i].needs_off);
+		config_done(&next);
+	}
+	check_whole(&c);
+	config_done(&c);
+	json_decref(p);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("config");
+	TCase *t = tcase_create("parse");
+
+	tcase_add_loop_test(t, refuses, 0, ARRAY_SIZE(bad));
+	tcase_add_test(t, refuses_what_is_too_long);
+	tcase_add_test(t, reads_all_and_writes_it_back);
+	tcase_add_test(t, defaults);
+	tcase_add_loop_test(t, patch, 0, ARRAY_SIZE(patches));
+	suite_add_tcase(s, t);
+	return s;
+}
+
+TEST_MAIN(suite)
