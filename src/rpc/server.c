@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rpc/server_priv.h"
+#include "rpc/server.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rpc/frame.h"
+#include "rpc/server_priv.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
