@@ -210,15 +210,14 @@ class Qemu:
         "q35": ["-M", "q35", "-nodefaults", "-no-user-config"],
     }
 
-    def __init__(self, space, kernel, machine="q35", cpus=1, mem=256, disks=(), cmdline="", root=None, quiet=True):
-        """disks: pairs of QEMU's device ("virtio-blk" or "virtio-scsi") and a raw file; root: its /dev name."""
+    def __init__(self, space, kernel, machine="q35", cpus=1, mem=256, disks=(), cmdline="", quiet=True):
+        """disks: pairs of QEMU's device ("virtio-blk" or "virtio-scsi") and a raw file."""
         self.paths = images(kernel)
         suffix = "-device" if machine == "microvm" else "-pci"
         argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host"] + self.MACHINES[machine]
         argv += ["-smp", str(cpus), "-m", str(mem), "-display", "none", "-no-reboot"]
         argv += ["-kernel", self.paths["vmlinuz"], "-initrd", self.paths["initrd-virtio"]]
-        argv += ["-append", "console=ttyS0 panic=-1 %s%s%s" % (
-            "quiet " if quiet else "", "root=%s " % root if root else "", cmdline)]
+        argv += ["-append", "console=ttyS0 panic=-1 %s%s" % ("quiet " if quiet else "", cmdline)]
         for number, (device, path) in enumerate(disks):
             name = "disk%d" % number
             argv += ["-object", "iothread,id=io%d" % number, "-drive",

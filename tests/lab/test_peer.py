@@ -10,7 +10,7 @@ def boots(tap, kernel, machine, device, root):
     name = "%s on %s with %s" % (kernel, machine, device)
     with lablib.Workspace() as space:
         disk = lablib.copy_disk(lablib.images(kernel)["root.img"], space.file("root.img"))
-        guest = lablib.Qemu(space, kernel, machine, disks=[(device, disk)], root=root)
+        guest = lablib.Qemu(space, kernel, machine, disks=[(device, disk)])
         guest.console.ready()
         tap.equal(guest.console.run("uname -r"), guest.paths["release"], name + ": its kernel runs")
         tap.equal(guest.console.run("sed -n 's|^\\([^ ]*\\) / ext4 .*|\\1|p' /proc/mounts"), root, name + ": its root is the disk")
