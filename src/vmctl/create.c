@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The verbs that make, change and delete a VM: options to members of vm.json(5), which vmms then judges. */
+#include "vmctl/vmctl.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include "config/config.h"
+
+#define MEMORY_DEFAULT ((json_int_t)512 << 20)
+
+/* Which option sets which member: "group.member", or a member of the top. */
+static const struct {
+	const char *option, *group, *member;
+} members[] = {
+	{ "name", NULL, "name" },
+	{ "notes", NULL, "notes" },
+	{ "memory", "memory", "bytes" },
+	{ "cpus", "processors", "count" },
+	{ "kernel", "boot", "kernel" },
+	{ "initrd", "boot", "initrd" },
+	{ "cmdline", "boot", "cmdline" },
+	{ "heartbeat", "integration", "heartbeat" },
+	{ "shutdown", "integration", "shutdown" },
+	{ "time-sync", "integration", "time_sync" },
+	{ "on-triple-fault", NULL, "on_triple_fault" },
+};
+
+static json_t *value_of(const struct arg_value *v)
+{
+	if (v->option->kind == OPT_SIZE || v->option->kind == OPT_COUNT)
+		return json_integer((json_int_t)v->number);
+	if (v->option->choices && strcmp(v->option->choices, "on|off") == 0)
+		return json_boolean(strcmp(v->text, "on") == 0);
+	return json_string(v->text);
+}
+
+/* The object that holds a member; made when it is not there. Borrowed; NULL without memory. */
+static json_t *group_of(json_t *doc, const char *group)
+{
+	json_t *obj = group ? json_object_get(doc, group) : doc;
+
+	if (obj)
+		return obj;
+	obj = json_object();
+	return json_object_set_new(doc, group, obj) == 0 ? obj : NULL;
+}
+
+/* What the options say, as members of `doc`; a status. */
+static int add_members(const struct vmctl *v, const struct args *a, json_t *doc)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const struct arg_value *value = args_find(a, members[i].option);
+		json_t *obj = value ? group_of(doc, members[i].group) : NULL;
+
+		if (!value)
+			continue;
+		if (json_object_set_new(obj, members[i].member, value_of(value)) < 0)
+			return fail(v, "\"%s\" is not UTF-8 text", value->text);
+	}
+	return VMCTL_DONE;
+}
+
+static int check_medium(const struct vmctl *v, const struct arg_value *drive)
+{
+	/* Only what is plainly a slip; all else, permissions too, is for vmms, which opens the file. */
+	if (access(drive->text, F_OK) == 0 || errno != ENOENT)
+		return VMCTL_DONE;
+	if (strcmp(drive->option->name, "dvd") == 0)
+		return fail(v, "%s: there is no such file", drive->text);
+	return fail(v,
+		    "%s: there is no such file; to make an empty disk: truncate --size "
+		    "10G %s",
+		    drive->text, drive->text);
+}
+
+/* --disk and --dvd, in the order given, on the LUNs of controller 0, then 1 …; a status. */
+static int add_drives(const struct vmctl *v, const struct args *a, json_t *doc)
+{
+	json_t *scsi = json_array(), *drives = NULL;
+	unsigned int n = 0;
+
+	json_object_set_new(doc, "scsi", scsi);
+	for (size_t i = 0; i < a->nvalues; i++) {
+		const struct arg_value *drive = &a->values[i];
+		const char *kind = drive->option->name;
+		int status;
+
+		if (strcmp(kind, "disk") != 0 && strcmp(kind, "dvd") != 0)
+			continue;
+		status = check_medium(v, drive);
+		if (status)
+			return status;
+		if (n % CONFIG_LUNS_MAX == 0) {
+			drives = json_array();
+			json_array_append_new(scsi, json_pack("{s:O}", "drives", drives));
+			json_decref(drives);
+		}
+		if (json_array_append_new(drives,
+					  json_pack("{s:i, s:s, s:s}", "lun",
+						    (int)(n % CONFIG_LUNS_MAX), "kind",
+						    kind, "path", drive->text)) < 0)
+			return fail(v, "\"%s\" is not UTF-8 text", drive->text);
+		n++;
+	}
+	return VMCTL_DONE;
+}
+
+int verb_create(struct vmctl *v, const struct args *a)
+{
+	json_auto_t *config =
+		json_pack("{s:i, s:s, s:{s:I}}", "schema", CONFIG_SCHEMA, "name",
+			  a->words[0], "memory", "bytes", MEMORY_DEFAULT);
+	json_auto_t *summary = NULL;
+	int status;
+
+	if (!config)
+		return fail(v, "\"%s\" is not UTF-8 text", a->words[0]);
+	status = add_members(v, a, config);
+	if (status == VMCTL_DONE)
+		status = add_drives(v, a, config);
+	if (status == VMCTL_DONE)
+		status = call(v, v->verb->method, json_pack("{s:O}", "config", config),
+			      &summary);
+	if (status)
+		return status;
+	if (v->json)
+		return print_json(summary);
+	print_line(stdout, "%s is made; to start it: vmctl start %s",
+		   field_text(summary, "name"), field_text(summary, "name"));
+	return VMCTL_DONE;
+}
+
+int verb_set(struct vmctl *v, const struct args *a)
+{
+	json_auto_t *patch = json_object(), *summary = NULL;
+	int status = add_members(v, a, patch);
+
+	if (status)
+		return status;
+	if (json_object_size(patch) == 0)
+		return fail_usage(v, "it wants an option that says what to change");
+	status = call(v, v->verb->method,
+		      json_pack("{s:s, s:O}", "vm", a->words[0], "patch", patch),
+		      &summary);
+	if (status)
+		return status;
+	if (v->json)
+		return print_json(summary);
+	print_line(stdout, "%s is changed", field_text(summary, "name"));
+	return VMCTL_DONE;
+}
+
+int verb_delete(struct vmctl *v, const struct args *a)
+{
+	json_auto_t *nothing = NULL;
+	int status =
+		call(v, v->verb->method, json_pack("{s:s}", "vm", a->words[0]), &nothing);
+
+	if (status)
+		return status;
+	if (v->json)
+		return print_json(nothing);
+	print_line(stdout, "%s is deleted", a->words[0]);
+	return VMCTL_DONE;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host: what it is, and whether it can run VMs. */
+#include "vmctl/vmctl.h"
+
+#include <string.h>
+#include "vmctl/table.h"
+
+static void print_checks(const json_t *answer)
+{
+	json_t *check;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "checks"), i, check) {
+		bool ok = json_is_true(json_object_get(check, "ok"));
+
+		print_line(stdout, "%-8s %s: %s", ok ? "ok" : "MISSING",
+			   field_text(check, "name"), field_text(check, "found"));
+		if (json_is_string(json_object_get(check, "advice")))
+			print_line(stdout, "         %s", field_text(check, "advice"));
+	}
+}
+
+int verb_host_check(struct vmctl *v, const struct args *a)
+{
+	json_auto_t *answer = NULL;
+	int status = call(v, v->verb->method, json_object(), &answer);
+	bool ok;
+
+	if (status)
+		return status;
+	ok = json_is_true(json_object_get(answer, "ok"));
+	if (v->json)
+		return print_json(answer) || !ok ? VMCTL_FAILED : VMCTL_DONE;
+	print_checks(answer);
+	puts(ok ? "This host can run VMs." : "This host cannot run VMs yet.");
+	return ok ? VMCTL_DONE : VMCTL_FAILED;
+}
+
+int verb_host_info(struct vmctl *v, const struct args *a)
+{
+	char memory[TEXT_SIZE_MAX], available[TEXT_SIZE_MAX];
+	json_auto_t *info = NULL;
+	int status = call(v, v->verb->method, json_object(), &info);
+
+	if (status)
+		return status;
+	if (v->json)
+		return print_json(info);
+	text_format_size(field_number(info, "memory_bytes"), memory);
+	text_format_size(field_number(info, "memory_available_bytes"), available);
+	print_line(stdout, "Host        %s, Linux %s", field_text(info, "hostname"),
+		   field_text(info, "kernel"));
+	print_line(stdout, "Processors  %u",
+		   (unsigned int)field_number(info, "processors"));
+	print_line(stdout, "Memory      %s, of which %s available", memory, available);
+	print_line(stdout, "vmms        %s, process %u", field_text(info, "version"),
+		   (unsigned int)field_number(info, "pid"));
+	print_line(stdout, "VMs         %u, of which %u with a worker",
+		   (unsigned int)field_number(info, "vms"),
+		   (unsigned int)field_number(info, "workers"));
+	print_line(stdout, "Kept in     %s", field_text(info, "state_dir"));
+	print_line(stdout, "Sockets in  %s", field_text(info, "run_dir"));
+	return VMCTL_DONE;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmctl/vmctl.h"
+
+#include <string.h>
+
+/* The table that the parser, --help, completion and the test of vmctl(1) read. Shorthand for its rows only. */
+#define OPTIONS (const struct option[])
+#define END          \
+	{            \
+		NULL \
+	}
+#define TIMEOUT(what)                                         \
+	{                                                     \
+		"timeout", OPT_COUNT, "SECONDS", .help = what \
+	}
+#define ON_OFF(name, what)                                         \
+	{                                                          \
+		name, OPT_CHOICE, "on|off", "on|off", .help = what \
+	}
+#define SHAPE                                                                         \
+	{ "cpus", OPT_COUNT, "N", .help = "virtual processors" },                     \
+		{ "kernel", OPT_PATH, "FILE",                                         \
+		  .help = "what to boot: a Linux bzImage or a PVH ELF image" },       \
+		{ "initrd", OPT_PATH, "FILE", .help = "initial RAM file system" },    \
+		{ "cmdline", OPT_TEXT, "TEXT", .help = "the kernel's command line" }, \
+		{ "notes", OPT_TEXT, "TEXT", .help = "a note, shown by vmctl show" }, \
+		ON_OFF("heartbeat", "the heartbeat integration service"),             \
+		ON_OFF("shutdown", "the shutdown integration service"),               \
+		ON_OFF("time-sync", "the time synchronization integration service"),  \
+	{                                                                             \
+		"on-triple-fault", OPT_CHOICE, "reset|off", "reset|off",              \
+			.help = "what a triple fault does (reset)"                    \
+	}
+
+const struct option verbs_common[] = {
+	{ "socket", OPT_PATH, "SOCKET",
+	  .help = "where vmms listens (" VMCTL_SOCKET ", or $VMMS_SOCKET)" },
+	{ "json", OPT_FLAG, .help = "print one JSON document" },
+	{ "help", OPT_FLAG, .help = "print this" },
+	END
+};
+
+const struct verb verbs[] = {
+	{ "create",
+	  "NAME",
+	  { WORD_NAME },
+	  "make a VM, which is then off",
+	  "Disks are raw images or block devices. Disks and DVDs keep their order: the "
+	  "first is\n"
+	  "LUN 0 of SCSI controller 0, the next LUN 1. To make an empty disk:\n"
+	  "truncate --size 10G FILE.",
+	  OPTIONS{ { "memory", OPT_SIZE, "SIZE",
+		     .help = "memory, such as 64M or 2G (512M)" },
+		   SHAPE,
+		   { "disk", OPT_PATH, "FILE", .repeat = true,
+		     .help = "a disk; may be given again" },
+		   { "dvd", OPT_PATH, "FILE", .repeat = true,
+		     .help = "a DVD with this ISO image; may be given again" },
+		   END },
+	  "create web1 --memory 2G --cpus 2 --kernel vmlinuz --initrd initrd.img "
+	  "--cmdline 'root=/dev/sda console=ttyS0' --disk web1.img\n"
+	  "create demo --memory 64M --cpus 2 --kernel bare.elf",
+	  "vm.create",
+	  verb_create },
+	{ "list",
+	  "",
+	  { WORD_NONE },
+	  "list all VMs",
+	  NULL,
+	  NULL,
+	  "list\nlist --json",
+	  "vm.list",
+	  verb_list },
+	{ "show",
+	  "NAME",
+	  { WORD_VM },
+	  "show all that is known of a VM",
+	  NULL,
+	  NULL,
+	  "show web1\nshow web1 --json | jq .status.channels",
+	  "vm.show",
+	  verb_show },
+	{ "start",
+	  "NAME",
+	  { WORD_VM },
+	  "start a VM",
+	  NULL,
+	  OPTIONS{ { "wait", OPT_CHOICE, "running|heartbeat", "running|heartbeat",
+		     .help = "until its processors run, or its guest's heartbeat is Ok "
+			     "(running)" },
+		   TIMEOUT("how long to wait for the heartbeat (60)"),
+		   END },
+	  "start web1\nstart web1 --wait heartbeat --timeout 120",
+	  "vm.start",
+	  verb_start },
+	{ "stop",
+	  "NAME",
+	  { WORD_VM },
+	  "stop a VM",
+	  "Asks the guest to shut down, through the shutdown integration service, and "
+	  "waits until it\n"
+	  "is off. A guest that does not listen needs --force.",
+	  OPTIONS{ { "force", OPT_FLAG,
+		     .help = "turn it off at once, as by its power switch" },
+		   TIMEOUT("how long the guest may take (60)"),
+		   END },
+	  "stop web1\nstop web1 --force",
+	  "vm.stop",
+	  verb_stop },
+	{ "restart",
+	  "NAME",
+	  { WORD_VM },
+	  "restart a VM",
+	  "Asks the guest to restart, through the shutdown integration service.",
+	  OPTIONS{ { "force", OPT_FLAG,
+		     .help = "reset it at once, as by its reset button" },
+		   TIMEOUT("how long the guest may take (60)"),
+		   END },
+	  "restart web1\nrestart web1 --force",
+	  "vm.restart",
+	  verb_stop },
+	{ "pause",
+	  "NAME",
+	  { WORD_VM },
+	  "halt a VM's processors where they are",
+	  NULL,
+	  NULL,
+	  "pause web1",
+	  "vm.pause",
+	  verb_power },
+	{ "resume",
+	  "NAME",
+	  { WORD_VM },
+	  "let a paused VM go on",
+	  NULL,
+	  NULL,
+	  "resume web1",
+	  "vm.resume",
+	  verb_power },
+	{ "console",
+	  "NAME",
+	  { WORD_VM },
+	  "attach to a VM's first serial port",
+	  "Ctrl-] leaves; the VM goes on. Where standard input is no terminal it is sent "
+	  "to the\n"
+	  "guest, and the console is printed until the VM is off.",
+	  NULL,
+	  "console web1\nconsole web1 </dev/null >web1.console",
+	  "vm.console",
+	  verb_console },
+	{ "set",
+	  "NAME",
+	  { WORD_VM },
+	  "change a VM",
+	  "Name, notes and integration services change at once; the rest while the VM is "
+	  "off.",
+	  OPTIONS{ { "name", OPT_TEXT, "NAME", .help = "another name" },
+		   { "memory", OPT_SIZE, "SIZE", .help = "memory, such as 64M or 2G" },
+		   SHAPE,
+		   END },
+	  "set web1 --memory 4G --cpus 4\nset web1 --name www --time-sync off",
+	  "vm.set",
+	  verb_set },
+	{ "delete",
+	  "NAME",
+	  { WORD_VM },
+	  "delete a VM that is off; its disks stay",
+	  NULL,
+	  NULL,
+	  "delete web1",
+	  "vm.delete",
+	  verb_delete },
+	{ "wait",
+	  "NAME STATE",
+	  { WORD_VM, WORD_STATE },
+	  "wait until a VM is running, paused or off, or has a heartbeat",
+	  NULL,
+	  OPTIONS{ TIMEOUT("how long (60)"), END },
+	  "wait web1 heartbeat\nwait web1 off --timeout 300",
+	  "vm.wait",
+	  verb_wait },
+	{ "events",
+	  "",
+	  { WORD_NONE },
+	  "print what happened to VMs",
+	  "With --follow and --json each event is one line.",
+	  OPTIONS{
+		  { "since", OPT_COUNT, "N", .help = "those after this sequence number" },
+		  { "follow", OPT_FLAG, .help = "go on printing as they come" },
+		  END },
+	  "events\nevents --follow",
+	  "events.next",
+	  verb_events },
+	{ "log",
+	  "NAME",
+	  { WORD_VM },
+	  "print the end of a VM's log",
+	  NULL,
+	  OPTIONS{ { "lines", OPT_COUNT, "N", .help = "how many lines (50)" }, END },
+	  "log web1\nlog web1 --lines 500",
+	  "vm.log",
+	  verb_log },
+	{ "host check",
+	  "",
+	  { WORD_NONE },
+	  "say whether this host can run VMs, and what is missing",
+	  "The exit status is 1 when something is missing.",
+	  NULL,
+	  "host check",
+	  "host.check",
+	  verb_host_check },
+	{ "host info",
+	  "",
+	  { WORD_NONE },
+	  "show what this host and its vmms are",
+	  NULL,
+	  NULL,
+	  "host info",
+	  "host.info",
+	  verb_host_info },
+};
+const size_t verbs_count = ARRAY_SIZE(verbs);
+
+const struct verb *verb_find(const char *first, const char *second)
+{
+	size_t len = strlen(first);
+
+	for (size_t i = 0; i < verbs_count; i++) {
+		const char *name = verbs[i].name;
+
+		if (strncmp(name, first, len) != 0)
+			continue;
+		if (name[len] == '\0')
+			return &verbs[i];
+		if (name[len] == ' ' && second && strcmp(name + len + 1, second) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+bool verb_is_noun(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < verbs_count; i++)
+		if (strncmp(verbs[i].name, word, len) == 0 && verbs[i].name[len] == ' ')
+			return true;
+	return false;
+}
+
+size_t verb_count_words(const struct verb *verb)
+{
+	size_t n = 0;
+
+	while (n < ARGS_WORDS_MAX && verb->kinds[n] != WORD_NONE)
+		n++;
+	return n;
+}
