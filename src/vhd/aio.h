@@ -9,7 +9,8 @@
  * completions, interrupt once, then wait until aio_fd() or the doorbell is readable.
  *
  * What is queued beyond `depth` waits inside for room; the owner bounds it by the number of its requests.
- * Thread: aio_new() and aio_free() on any; all else, and every `done`, on the owner's, which is the thread that submits first.
+ * Thread: aio_new() on any; all else, and every `done`, on the owner's, which is the thread that submits first. aio_free() on another
+ * thread only when nothing is pending.
  */
 #ifndef VHD_AIO_H
 #define VHD_AIO_H

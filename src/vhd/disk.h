@@ -37,7 +37,7 @@ struct disk_req {
 	unsigned int flags;
 	uint64_t off, len; /* DISK_FLUSH: 0, 0 */
 	/*
-	 * DISK_READ, DISK_WRITE: exactly len bytes. The array (not what it points to) may be changed by the disk until `done`.
+	 * DISK_READ, DISK_WRITE: exactly len bytes, in at most IOV_MAX elements, none empty. The array (not what it points to) may be changed by the disk until `done`.
 	 */
 	struct iovec *iov;
 	unsigned int iovcnt;

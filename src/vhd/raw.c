@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vhd/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vhd/raw_priv.h"
+
+#define FILE_PHYSICAL_BYTES 4096u
+#define LOGICAL_BYTES_MAX 4096u
+#define DIRECT_ALIGN_GUESS 512u /* kernels before 6.1 do not tell */
+
+/* What a descriptor is, by its own word. */
+struct raw_file {
+	uint64_t bytes;
+	uint32_t logical_bytes, physical_bytes, unmap_granularity;
+	bool is_block, read_only;
+};
+
+static int ask_block(int fd, struct raw_file *f)
+{
+	unsigned int physical = 0;
+	int logical = 0, read_only = 0;
+
+	if (ioctl(fd, BLKGETSIZE64, &f->bytes) < 0 ||
+	    ioctl(fd, BLKSSZGET, &logical) < 0 || ioctl(fd, BLKPBSZGET, &physical) < 0 ||
+	    ioctl(fd, BLKROGET, &read_only) < 0)
+		return -errno;
+	f->logical_bytes = (uint32_t)logical;
+	f->physical_bytes = physical;
+	f->unmap_granularity = physical;
+	f->read_only = read_only;
+	return 0;
+}
+
+static int ask(int fd, struct raw_file *f)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL), r;
+
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISBLK(st.st_mode)) {
+		f->is_block = true;
+		r = ask_block(fd, f);
+		if (r < 0)
+			return r;
+	} else if (S_ISREG(st.st_mode)) {
+		f->bytes = (uint64_t)st.st_size;
+		f->logical_bytes = 512;
+		f->physical_bytes = FILE_PHYSICAL_BYTES;
+		f->unmap_granularity = MAX((uint32_t)st.st_blksize, FILE_PHYSICAL_BYTES);
+	} else {
+		return -ENOTBLK;
+	}
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		f->read_only = true;
+	return 0;
+}
+
+/* Punching behind the end of a file changes nothing, and tells whether the file system can. */
+static bool can_punch(int fd, const struct raw_file *f)
+{
+	if (f->read_only)
+		return false;
+	if (f->is_block)
+		return true;
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)align_up(f->bytes, 4096), 4096) == 0;
+}
+
+/*
+ * Sets O_DIRECT if every offset that the guest may use is fit for it; otherwise the page cache serves, which is
+ * slower to fail than a read-modify-write of ours.
+ */
+static uint32_t set_direct(int fd, uint32_t logical_bytes)
+{
+	uint32_t memory = DIRECT_ALIGN_GUESS, offset = DIRECT_ALIGN_GUESS;
+	int flags = fcntl(fd, F_GETFL);
+#ifdef STATX_DIOALIGN
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	    (sx.stx_mask & STATX_DIOALIGN)) {
+		memory = sx.stx_dio_mem_align;
+		offset = sx.stx_dio_offset_align;
+	}
+#endif
+	if (flags < 0 || !offset || offset > logical_bytes ||
+	    fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+		return 0;
+	return MAX(memory, offset);
+}
+
+static void flushed(struct aio_req *areq, ssize_t res)
+{
+	disk_done(container_of(areq, struct disk_req, aio_req), (int)res);
+}
+
+static void flush(struct raw *raw, struct disk_req *req)
+{
+	if (raw->cache == DISK_CACHE_UNSAFE || raw->disk.info.read_only) {
+		disk_done(req, 0);
+		return;
+	}
+	req->aio_req.done = flushed;
+	aio_fsync(req->aio, &req->aio_req, raw->fd, true);
+}
+
+static void raw_submit(struct disk *d, struct disk_req *req)
+{
+	struct raw *raw = container_of(d, struct raw, disk);
+
+	switch (req->op) {
+	case DISK_READ:
+	case DISK_WRITE:
+		raw_read_write(raw, req);
+		break;
+	case DISK_FLUSH:
+		flush(raw, req);
+		break;
+	case DISK_DISCARD:
+		raw_discard(raw, req);
+		break;
+	case DISK_WRITE_ZEROES:
+		raw_write_zeroes(raw, req);
+		break;
+	}
+}
+
+static void raw_close(struct disk *d)
+{
+	struct raw *raw = container_of(d, struct raw, disk);
+
+	close(raw->fd);
+	free(raw);
+}
+
+static const struct disk_ops raw_ops = {
+	.format = "raw",
+	.submit = raw_submit,
+	.close = raw_close,
+};
+
+/* The sector sizes that the guest will see, from the file's and the caller's. */
+static int choose_sectors(const struct raw_params *params, const struct raw_file *f,
+			  struct disk_info *info)
+{
+	uint32_t logical =
+		params->logical_bytes ? params->logical_bytes : f->logical_bytes;
+
+	/* A sector smaller than the device's could not be written alone. */
+	if (logical < f->logical_bytes || logical > LOGICAL_BYTES_MAX ||
+	    (logical & (logical - 1)))
+		return -EINVAL;
+	if (!f->bytes || !is_aligned(f->bytes, logical))
+		return -EINVAL;
+	info->logical_bytes = logical;
+	info->physical_bytes = MAX(f->physical_bytes, logical);
+	info->unmap_granularity = MAX(f->unmap_granularity, logical);
+	return 0;
+}
+
+int raw_open(const struct raw_params *params, struct disk **ret)
+{
+	struct disk_info info = { .id = params->id };
+	struct raw_file f = { .read_only = params->read_only };
+	struct raw *raw;
+	int r = ask(params->fd, &f);
+
+	if (r == 0)
+		r = choose_sectors(params, &f, &info);
+	if (r < 0)
+		return r;
+	raw = calloc(1, sizeof(*raw));
+	if (!raw)
+		return -ENOMEM;
+	info.read_only = f.read_only || params->read_only;
+	info.can_discard = !info.read_only && can_punch(params->fd, &f);
+	info.discard_zeroes = info.can_discard && !f.is_block;
+	raw->fd = params->fd;
+	raw->cache = params->cache;
+	if (params->cache == DISK_CACHE_NONE)
+		raw->direct_align = set_direct(params->fd, info.logical_bytes);
+	disk_init(&raw->disk, &raw_ops, &info, f.bytes);
+	*ret = &raw->disk;
+	return 0;
+}
