@@ -248,40 +248,46 @@ class Qemu:
 
 
 def main(tests, kernels=labkit.KERNELS, mem=3072, timeout=840):
-    """Run tests, a function of a Tap, inside the lab host; enter that first if need be.
+    """Run tests, a function of a Tap, inside the lab host (see enter)."""
+    enter(kernels, mem, timeout)
+    tap = Tap()
+    tests(tap)
+    tap.done()
 
-    kernels: what its guests boot; mem: MiB of the lab host, which hold all disks and guests; timeout: seconds in all.
+
+def enter(kernels=labkit.KERNELS, mem=3072, timeout=840, live=None):
+    """Return only inside the lab host: elsewhere, run this program again in there and end as it ended.
+
+    kernels: what its guests boot; mem: MiB of the lab host, which hold all disks and guests; timeout: seconds in all;
+    live: print what it says at once, not when it ended (else only on a terminal).
     """
     if os.environ.get("LAB_HOST"):
-        tap = Tap()
-        tests(tap)
-        tap.done()
+        return
     if os.geteuid() != 0:
         print("1..0 # SKIP the lab needs root, for virtiofsd")
         sys.exit(0)
     for name in kernels:
-        if not os.path.exists(os.path.join(labkit.cache(), "kernels", name)) and not fetched(name):
-            sys.exit(0)
+        if not os.path.exists(os.path.join(labkit.cache(), "kernels", name)):
+            fetch(name)
         images(name)
-    sys.exit(enter(mem, timeout))
+    sys.exit(enter_host(mem, timeout, sys.stdout.isatty() if live is None else live))
 
 
-def fetched(name):
+def fetch(name):
     """Fetch a kernel; without a network the tests cannot run here."""
     done = subprocess.run([os.path.join(HERE, "fetch"), name], stderr=subprocess.PIPE, check=False)
     if done.returncode:
         print("1..0 # SKIP " + done.stderr.decode(errors="replace").strip().split("\n")[-1])
-    return done.returncode == 0
+        sys.exit(0)
 
 
-def enter(mem, timeout):
+def enter_host(mem, timeout, live):
     """Run this program again inside the lab host; return its exit status.
 
-    Should the lab host itself fail and start again, only what the last start printed counts.
+    Should the lab host itself fail and start again, only what the last start printed counts, so it is printed in the end.
     """
     argv = [os.path.join(HERE, "host"), "--mem", str(mem), "--timeout", str(timeout), "--"]
-    argv += [sys.executable, "-B"] + [os.path.abspath(sys.argv[0])] + sys.argv[1:]
-    live = sys.stdout.isatty()
+    argv += [sys.executable, "-B", os.path.abspath(sys.argv[0])] + sys.argv[1:]
     with subprocess.Popen(argv, stdout=None if live else subprocess.PIPE) as host:
         try:
             said = b"" if live else host.stdout.read()
