@@ -52,6 +52,11 @@ enum vmbus_message_type {
 	CHANNELMSG_MODIFYCHANNEL_RESPONSE = 24,
 };
 
+/* Status fields: an NTSTATUS or HRESULT; guests look at success and failure. */
+#define VMBUS_STATUS_SUCCESS 0u
+#define VMBUS_STATUS_UNSUCCESSFUL 0x8000ffffu
+#define VMBUS_STATUS_CONNECTION_REFUSED 0xc0000236u
+
 struct vmbus_header {
 	uint32_t message_type;
 	uint32_t padding;
@@ -63,6 +68,7 @@ static_assert(sizeof(struct vmbus_header) == 8, "size");
 #define VMBUS_PIPE_TYPE_BYTE 0u
 #define VMBUS_PIPE_TYPE_MESSAGE 4u
 #define VMBUS_OFFER_USER_BYTES 120u
+#define VMBUS_MONITOR_NONE 0xffu
 
 struct vmbus_offer_channel {
 	struct vmbus_header header;
@@ -76,7 +82,7 @@ struct vmbus_offer_channel {
 	uint16_t sub_channel_index;
 	uint16_t reserved2;
 	uint32_t child_relid;
-	uint8_t monitor_id;
+	uint8_t monitor_id;              /* VMBUS_MONITOR_NONE */
 	uint8_t monitor_allocated;       /* bit 0 */
 	uint16_t is_dedicated_interrupt; /* bit 0 */
 	uint32_t connection_id;
@@ -92,12 +98,13 @@ struct vmbus_relid_message {
 };
 static_assert(sizeof(struct vmbus_relid_message) == 12, "size");
 
+#define VMBUS_VP_NONE 0xffffffffu
 struct vmbus_open_channel {
 	struct vmbus_header header;
 	uint32_t child_relid;
 	uint32_t open_id;
 	uint32_t ring_gpadl;
-	uint32_t target_vp;
+	uint32_t target_vp; /* VMBUS_VP_NONE: no interrupts, the guest polls */
 	uint32_t
 		downstream_page_offset; /* pages of the ring the guest writes; the rest is ours */
 	uint8_t user_data[VMBUS_OFFER_USER_BYTES];
@@ -182,9 +189,26 @@ struct vmbus_version_response {
 	uint8_t version_supported;
 	uint8_t connection_state; /* 0 success */
 	uint16_t padding;
-	uint32_t msg_connection_id; /* from 5.0: where the guest posts from now on */
+	uint32_t
+		msg_connection_id; /* from 5.0: where the guest posts from now on; below: the version */
 };
 static_assert(sizeof(struct vmbus_version_response) == 16, "size");
+
+/* Hyper-V sockets: a guest wants to connect to a service of the host; the answer, from 4.1, is for a failure. */
+struct vmbus_tl_connect_request {
+	struct vmbus_header header;
+	uint8_t endpoint_id[16]; /* struct guid */
+	uint8_t service_id[16];  /* struct guid */
+};
+static_assert(sizeof(struct vmbus_tl_connect_request) == 40, "size");
+
+struct vmbus_tl_connect_result {
+	struct vmbus_header header;
+	uint8_t endpoint_id[16];
+	uint8_t service_id[16];
+	uint32_t status;
+};
+static_assert(sizeof(struct vmbus_tl_connect_result) == 44, "size");
 
 struct vmbus_modify_channel {
 	struct vmbus_header header;

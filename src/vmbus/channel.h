@@ -87,7 +87,7 @@ const uint8_t *channel_open_data(const struct vmbus_channel *ch);
  * (bad guest data faults it here).
  */
 int channel_recv(struct vmbus_channel *ch, struct packet *ret) __must_check;
-/* Asks the guest to keep the doorbell quiet; unmask: true when something arrived meanwhile. */
+/* Asks the guest to keep the doorbell quiet. Unmask after a channel_flush(); true when something arrived meanwhile. */
 void channel_mask(struct vmbus_channel *ch);
 bool channel_unmask(struct vmbus_channel *ch) __must_check;
 /*

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GPADLs: lists of guest pages that the guest lends to a channel: its rings, a network device's buffers. The control
- * plane makes and ends them (gpadl_table); a VSP takes a reference by channel_gpadl() and copies or gets iovecs.
+ * GPADLs: lists of guest pages that the guest lends to a channel: its rings, a network device's buffers. The control plane makes and ends
+ * them (vmbus/gpadl_table.h); a VSP takes a reference by channel_gpadl() and copies or gets iovecs.
  *
  * The guest learns that a GPADL is torn down only when the last reference is gone, so a VSP drops its reference as soon as the device's
  * protocol says that the buffer is revoked, and at close at the latest.
+ *
+ * Every page of a complete GPADL is RAM (it is refused otherwise), so what lies inside its bytes can be reached.
  */
 #ifndef VMBUS_GPADL_H
 #define VMBUS_GPADL_H
@@ -12,18 +14,13 @@
 #include <sys/uio.h>
 #include "util/macros.h"
 
-struct guestmem;
 struct gpadl;
-
-/* The pages of one GPADL (64 MiB) and of all GPADLs of a VM (1 GiB); beyond, creation is answered by a failure. */
-#define GPADL_PAGES_MAX (16u << 10)
-#define GPADL_PAGES_TOTAL_MAX (256u << 10)
 
 /* Thread: any. */
 struct gpadl *gpadl_ref(struct gpadl *g);
 void gpadl_unref(struct gpadl *g);
 
-/* The bytes that range 0 describes; what else a multi-range GPADL holds is not used by any device. Thread: any, fixed. */
+/* The bytes that its first range describes; what else a GPADL of several ranges holds is used by no device. Thread: any, fixed. */
 uint64_t gpadl_bytes(const struct gpadl *g);
 
 /* Host memory of [off, off + len), neighbours merged. -ERANGE beyond its bytes, -E2BIG beyond `max` entries. Thread: any. */

@@ -13,30 +13,36 @@
 #define VMBUS_RING_H
 
 #include <sys/uio.h>
+#include "proto/vmbus.h"
 #include "util/macros.h"
 
 struct ring_half {
 	struct vmbus_ring_header *header; /* guest memory */
-	uint8_t **pages;                  /* the data pages, host addresses; owned */
-	uint32_t size;                    /* bytes of data, a multiple of 4096 */
-	uint32_t index; /* ours: what was read or written, not yet published */
-	uint32_t published;
+	uint8_t *
+		base; /* the data when its pages are neighbours in our memory, else NULL */
+	uint8_t **pages;    /* the data pages; owned */
+	uint32_t size;      /* bytes of data, a multiple of 4096 */
+	uint32_t index;     /* our index: what was read or written so far */
+	uint32_t published; /* our index as the guest knows it */
+	uint32_t peer;      /* the guest's index, when last read */
 };
 
 struct ring {
 	struct ring_half in, out;
+	bool waiting; /* out.header->pending_send_size is set */
 };
 
-/* Bytes of data in one ring: two pages at least, 32 MiB at most. */
+/* Pages of one ring with its header page: two at least. */
 #define RING_PAGES_MAX (8u << 10)
 
 /*
  * `pages`: host addresses of all pages of the pair, each ring with its header page first; the first `in_pages` are the guest's to write.
- * Copied; the memory stays valid until ring_done(). -EINVAL for a size that is no ring, -EPROTO for indices that lie outside it.
- * Begins where the guest's indices stand.
+ * Copied; the memory stays valid until ring_done(). -EINVAL for a size that is no ring, -EPROTO for indices that lie outside it,
+ * -ENOMEM. Begins where the indices stand.
  */
 int ring_init(struct ring *r, void *const *pages, unsigned int in_pages,
 	      unsigned int out_pages) __must_check;
+/* Safe on a zeroed ring. */
 void ring_done(struct ring *r);
 
 /*
@@ -47,8 +53,11 @@ int ring_recv(struct ring *r, void *buf, size_t max, size_t *ret_len) __must_che
 /* Gives what was received back to the guest. True: the guest waits for this room, interrupt it. */
 bool ring_recv_commit(struct ring *r) __must_check;
 /* True when something may be there to receive. */
-bool ring_recv_ready(const struct ring *r);
-/* Asks the guest not to ring the doorbell; after ring_recv_unmask() look again: true when something arrived meanwhile. */
+bool ring_recv_ready(struct ring *r);
+/*
+ * Asks the guest not to ring the doorbell. Unmask with all committed that was received: the guest rings only when it finds the ring empty.
+ * True when something arrived meanwhile.
+ */
 void ring_recv_mask(struct ring *r);
 bool ring_recv_unmask(struct ring *r) __must_check;
 

@@ -68,8 +68,10 @@ void vsp_remove(struct vsp *v, void (*done)(void *opaque), void *opaque);
  */
 void vsp_pause(struct vsp *v, void (*done)(void *opaque), void *opaque);
 void vsp_resume(struct vsp *v);
-/* ops->kicked runs soon on the serving thread of each open channel. Thread: any that knows the vsp to be there. */
+/* ops->kicked runs soon on the serving thread of each open channel. Thread: bus. */
 void vsp_kick(struct vsp *v);
+/* The same for one. Thread: any that knows the channel to be open (the device's lock, open and close tell). */
+void vsp_channel_kick(struct vsp_channel *vc);
 /* The primary channel's, for statistics and channel_request_subs(). */
 struct vmbus_channel *vsp_primary(struct vsp *v);
 

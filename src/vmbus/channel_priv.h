@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A channel and the bus, as vmbus.c and channel.c share them. */
+#ifndef VMBUS_CHANNEL_PRIV_H
+#define VMBUS_CHANNEL_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "vmbus/control.h"
+#include "vmbus/outbox.h"
+#include "vmbus/ring.h"
+#include "vmbus/vmbus.h"
+
+struct vmbus_channel {
+	/* fixed after offer */
+	struct control_channel control;
+	struct vmbus *bus;
+	struct vmbus_channel *primary; /* itself, if it is one */
+	struct vmbus_offer_params params;
+	char *name; /* the primary's own; lent to its sub-channels */
+	/* between open and close_done */
+	struct ring ring; /* the serving thread's */
+	struct gpadl *ring_gpadl;
+	int doorbell;
+	uint8_t *buf; /* one packet; the serving thread's */
+	uint8_t open_data[VMBUS_OFFER_USER_BYTES];
+	/* Held while the guest is interrupted and while the target VP changes, so that nothing comes to the old one after. */
+	pthread_mutex_t signal_lock;
+	/* any thread */
+	_Atomic uint32_t target_vp;
+	const char *_Atomic fault;
+	_Atomic unsigned int
+		subs_wanted; /* of a primary; the bus thread looks after a kick */
+	_Atomic uint64_t packets_in, packets_out, interrupts, faults;
+};
+
+/* The bus thread's part. -EINVAL, -ENOMEM, ..., and then nothing is left; on success `ring` is the channel's. */
+int channel_open(struct vmbus_channel *ch, const struct control_open *open,
+		 struct gpadl *ring) __must_check;
+void channel_set_target(struct vmbus_channel *ch, uint32_t vp);
+/* Unmaps what channel_open made. */
+void channel_unmap(struct vmbus_channel *ch);
+/* What the bus knows by name to channel.c. Thread: any. */
+void vmbus_kick(struct vmbus *bus);
+
+#define VMBUS_IN_MAX 32 /* messages of the guest that wait for the bus thread */
+
+struct vmbus_in {
+	uint16_t len;
+	uint8_t bytes[VMBUS_MESSAGE_MAX];
+};
+
+struct vmbus {
+	/* fixed after new */
+	struct vmbus_env env;
+	int kick;
+	struct event *ev_kick, *ev_timer;
+	/* bus thread */
+	struct control control;
+	struct outbox out;
+	void (*reset_done)(void *opaque);
+	void *reset_opaque;
+	bool ports[2]; /* message ports that are ours */
+	bool in_turn;
+	/* any thread */
+	_Atomic bool reap;
+	pthread_mutex_t lock;
+	/* under lock */
+	struct vmbus_in in[VMBUS_IN_MAX];
+	unsigned int in_first, in_count;
+	bool in_urgent; /* the first message is one that ends all that was before */
+};
+
+#endif

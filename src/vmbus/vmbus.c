@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A message of the guest arrives on the thread of the VP that posted it, is queued and the bus thread is kicked. The bus thread gives it to the control
+ * plane, whose actions come back here: messages to the outbox, opens and closes to channel.c and the devices' ops.
+ *
+ * Two queues bound each other: while many answers wait for the guest to take them, no further message is looked at, and when the
+ * incoming queue is full the guest's hypercall says so and it tries again. INITIATE_CONTACT and UNLOAD make all before them void, so they
+ * empty the queue and are looked at in any case: a crashed guest takes no more answers.
+ */
+#include "vmbus/vmbus.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include "util/log.h"
+#include "vmbus/channel_priv.h"
+
+#define OUT_HIGH 64 /* answers that may wait before the guest has to */
+
+static const uint32_t message_ports[] = { VMBUS_MESSAGE_CONNECTION_ID,
+					  VMBUS_MESSAGE_CONNECTION_ID_4 };
+
+static struct vmbus_channel *to_channel(struct control_channel *c)
+{
+	return container_of(c, struct vmbus_channel, control);
+}
+
+void vmbus_kick(struct vmbus *bus)
+{
+	uint64_t one = 1;
+
+	/* Fails only when the counter is full, and then it is kicked already. */
+	if (write(bus->kick, &one, sizeof(one)) < 0)
+		return;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- VP threads ---- */
+
+static uint16_t on_message(void *opaque, unsigned int vp, uint32_t type,
+			   const void *payload, size_t len)
+{
+	struct vmbus *bus = opaque;
+	struct vmbus_in *in;
+	uint32_t message_type = 0;
+	bool urgent;
+
+	if (type != HVMSG_CHANNEL || len > VMBUS_MESSAGE_MAX)
+		return HV_STATUS_INVALID_PARAMETER;
+	memcpy(&message_type, payload, MIN(len, sizeof(message_type)));
+	urgent = message_type == CHANNELMSG_INITIATE_CONTACT ||
+		 message_type == CHANNELMSG_UNLOAD;
+	pthread_mutex_lock(&bus->lock);
+	if (urgent) {
+		bus->in_count = 0;
+		bus->in_urgent = true;
+	}
+	if (bus->in_count == VMBUS_IN_MAX) {
+		pthread_mutex_unlock(&bus->lock);
+		return HV_STATUS_INSUFFICIENT_BUFFERS;
+	}
+	in = &bus->in[(bus->in_first + bus->in_count++) % VMBUS_IN_MAX];
+	in->len = (uint16_t)len;
+	memcpy(in->bytes, payload, len);
+	pthread_mutex_unlock(&bus->lock);
+	vmbus_kick(bus);
+	return HV_STATUS_SUCCESS;
+}
+
+static void on_slot_free(void *opaque, unsigned int vp, unsigned int sint)
+{
+	vmbus_kick(opaque);
+}
+
+/* ---- any thread: the last user of a GPADL that is being torn down ---- */
+
+static void on_gpadl_end(void *opaque)
+{
+	struct vmbus *bus = opaque;
+
+	atomic_store(&bus->reap, true);
+	vmbus_kick(bus);
+}
+
+/* ---- the control plane's actions ---- */
+
+static void act_post(void *opaque, unsigned int vp, unsigned int sint, const void *msg,
+		     size_t len)
+{
+	struct vmbus *bus = opaque;
+
+	outbox_add(&bus->out, vp, sint, msg, len);
+	if (!bus->in_turn)
+		vmbus_kick(bus);
+}
+
+static void act_discard(void *opaque)
+{
+	struct vmbus *bus = opaque;
+
+	outbox_clear(&bus->out);
+}
+
+static int act_open(void *opaque, struct control_channel *c,
+		    const struct control_open *open, struct gpadl *ring)
+{
+	return channel_open(to_channel(c), open, ring);
+}
+
+static void act_close(void *opaque, struct control_channel *c)
+{
+	struct vmbus_channel *ch = to_channel(c);
+
+	ch->primary->params.ops->close(ch->primary->params.dev, ch);
+}
+
+void channel_close_done(struct vmbus_channel *ch)
+{
+	channel_unmap(ch);
+	control_closed(&ch->control);
+}
+
+static void act_modify(void *opaque, struct control_channel *c)
+{
+	channel_set_target(to_channel(c), c->target_vp);
+}
+
+static void channel_free(struct vmbus_channel *ch)
+{
+	if (ch->primary == ch)
+		free(ch->name);
+	pthread_mutex_destroy(&ch->signal_lock);
+	free(ch);
+}
+
+static void act_gone(void *opaque, struct control_channel *c)
+{
+	struct vmbus_channel *ch = to_channel(c);
+	const struct vmbus_channel_ops *ops = ch->primary == ch ? ch->params.ops : NULL;
+	void *dev = ch->params.dev;
+
+	channel_free(ch);
+	if (ops && ops->gone)
+		ops->gone(dev);
+}
+
+static void act_reset_done(void *opaque)
+{
+	struct vmbus *bus = opaque;
+	void (*done)(void *) = bus->reset_done;
+
+	bus->reset_done = NULL;
+	if (done)
+		done(bus->reset_opaque);
+}
+
+static void act_changed(void *opaque)
+{
+	struct vmbus *bus = opaque;
+
+	if (bus->env.changed)
+		bus->env.changed(bus->env.opaque);
+}
+
+static const struct control_actions actions = {
+	.post = act_post,
+	.discard = act_discard,
+	.open = act_open,
+	.close = act_close,
+	.modify = act_modify,
+	.gone = act_gone,
+	.reset_done = act_reset_done,
+	.changed = act_changed,
+};
+
+/* ---- the bus thread's turn ---- */
+
+static bool take_message(struct vmbus *bus, struct vmbus_in *ret)
+{
+	bool some;
+
+	pthread_mutex_lock(&bus->lock);
+	some = bus->in_count && (bus->in_urgent || bus->out.count < OUT_HIGH);
+	if (some) {
+		*ret = bus->in[bus->in_first];
+		bus->in_first = (bus->in_first + 1) % VMBUS_IN_MAX;
+		bus->in_count--;
+		bus->in_urgent = false;
+	}
+	pthread_mutex_unlock(&bus->lock);
+	return some;
+}
+
+static void pump(struct vmbus *bus)
+{
+	uint64_t now = now_ns(), at = outbox_pump(&bus->out, now);
+	struct timeval tv;
+
+	if (!at) {
+		evtimer_del(bus->ev_timer);
+		return;
+	}
+	at = (at - now) / 1000 + 1;
+	tv.tv_sec = (time_t)(at / 1000000);
+	tv.tv_usec = (suseconds_t)(at % 1000000);
+	evtimer_add(bus->ev_timer, &tv);
+}
+
+static int new_channel(struct vmbus *bus, struct vmbus_channel **ret);
+
+static unsigned int find_subs(struct vmbus_channel *primary, unsigned int sub_index,
+			      unsigned int *ret_count)
+{
+	struct control_channel *c;
+	unsigned int same = 0;
+
+	*ret_count = 0;
+	list_for_each (c, &primary->bus->control.channels, link) {
+		if (c->primary != &primary->control || c->rescinded)
+			continue;
+		++*ret_count;
+		same += c->offer.sub_index == sub_index;
+	}
+	return same;
+}
+
+static int offer_sub(struct vmbus_channel *primary, unsigned int sub_index)
+{
+	struct vmbus_channel *ch;
+	int r = new_channel(primary->bus, &ch);
+
+	if (r)
+		return r;
+	ch->primary = primary;
+	ch->control.offer = primary->control.offer;
+	ch->control.offer.sub_index = (uint16_t)sub_index;
+	r = control_offer(&primary->bus->control, &ch->control, &primary->control);
+	if (r)
+		channel_free(ch);
+	return r;
+}
+
+/* As many as are wanted, at the free indices from 1 on. */
+static void offer_subs(struct vmbus_channel *primary)
+{
+	unsigned int wanted = atomic_load(&primary->subs_wanted), have;
+
+	for (unsigned int i = 1; i <= wanted; i++) {
+		bool same = find_subs(primary, i, &have) > 0;
+
+		if (have >= wanted)
+			break;
+		if (!same && offer_sub(primary, i))
+			break;
+	}
+	atomic_compare_exchange_strong(&primary->subs_wanted, &wanted, 0);
+}
+
+static void offer_wanted(struct vmbus *bus)
+{
+	struct control_channel *c;
+
+	/* What is added stands behind, and is no primary. */
+	list_for_each (c, &bus->control.channels, link) {
+		if (!c->primary && atomic_load(&to_channel(c)->subs_wanted))
+			offer_subs(to_channel(c));
+	}
+}
+
+static void turn(struct vmbus *bus)
+{
+	struct vmbus_in in;
+	unsigned int n;
+
+	bus->in_turn = true;
+	if (atomic_exchange(&bus->reap, false))
+		control_reap(&bus->control);
+	offer_wanted(bus);
+	pump(bus);
+	for (n = 0; n < VMBUS_IN_MAX && take_message(bus, &in); n++) {
+		control_message(&bus->control, in.bytes, in.len);
+		pump(bus);
+	}
+	bus->in_turn = false;
+	if (n == VMBUS_IN_MAX) /* the loop has others to serve */
+		vmbus_kick(bus);
+}
+
+static void on_kick(evutil_socket_t fd, short what, void *opaque)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0)
+		return; /* somebody's kick was served with another's */
+	turn(opaque);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *opaque)
+{
+	turn(opaque);
+}
+
+/* ---- for the worker ---- */
+
+static int start(struct vmbus *bus)
+{
+	const struct vmbus_env *env = &bus->env;
+	int r;
+
+	bus->ev_kick =
+		event_new(env->loop, bus->kick, EV_READ | EV_PERSIST, on_kick, bus);
+	bus->ev_timer = evtimer_new(env->loop, on_timer, bus);
+	if (!bus->ev_kick || !bus->ev_timer || event_add(bus->ev_kick, NULL))
+		return -ENOMEM;
+	env->synic_ops->on_slot_free(env->synic, on_slot_free, bus);
+	for (size_t i = 0; i < ARRAY_SIZE(message_ports); i++) {
+		r = env->synic_ops->message_port(env->synic, message_ports[i], on_message,
+						 bus);
+		if (r)
+			return r;
+		bus->ports[i] = true;
+	}
+	return 0;
+}
+
+int vmbus_new(const struct vmbus_env *env, struct vmbus **ret)
+{
+	struct vmbus *bus = calloc(1, sizeof(*bus));
+	int r;
+
+	if (!bus)
+		return -ENOMEM;
+	bus->env = *env;
+	pthread_mutex_init(&bus->lock, NULL);
+	outbox_init(&bus->out, env->synic_ops, env->synic);
+	control_init(&bus->control, &actions, bus, env->synic_ops->vps(env->synic),
+		     env->gm, on_gpadl_end);
+	bus->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = bus->kick < 0 ? -errno : start(bus);
+	if (r) {
+		vmbus_free(bus);
+		return r;
+	}
+	*ret = bus;
+	return 0;
+}
+
+void vmbus_free(struct vmbus *bus)
+{
+	struct control_channel *c, *tmp;
+
+	if (!bus)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(message_ports); i++) {
+		if (bus->ports[i])
+			(void)!bus->env.synic_ops->message_port(
+				bus->env.synic, message_ports[i], NULL, NULL);
+	}
+	if (bus->ev_kick)
+		event_free(bus->ev_kick);
+	if (bus->ev_timer)
+		event_free(bus->ev_timer);
+	list_for_each_safe (c, tmp, &bus->control.channels, link)
+		channel_free(to_channel(c));
+	outbox_clear(&bus->out);
+	control_done(&bus->control);
+	if (bus->kick >= 0)
+		close(bus->kick);
+	pthread_mutex_destroy(&bus->lock);
+	free(bus);
+}
+
+static int new_channel(struct vmbus *bus, struct vmbus_channel **ret)
+{
+	struct vmbus_channel *ch = calloc(1, sizeof(*ch));
+
+	if (!ch)
+		return -ENOMEM;
+	ch->bus = bus;
+	ch->doorbell = -1;
+	pthread_mutex_init(&ch->signal_lock, NULL);
+	*ret = ch;
+	return 0;
+}
+
+int vmbus_offer(struct vmbus *bus, const struct vmbus_offer_params *params,
+		struct vmbus_channel **ret_ch)
+{
+	struct control_offer *o;
+	struct vmbus_channel *ch;
+	int r = new_channel(bus, &ch);
+
+	if (r)
+		return r;
+	ch->primary = ch;
+	ch->params = *params;
+	ch->name = strdup(params->name);
+	o = &ch->control.offer;
+	o->type = params->type;
+	o->instance = params->instance;
+	o->flags = params->flags;
+	o->mmio_megabytes = params->mmio_megabytes;
+	memcpy(o->user_defined, params->user_defined, sizeof(o->user_defined));
+	r = ch->name ? control_offer(&bus->control, &ch->control, NULL) : -ENOMEM;
+	if (r) {
+		channel_free(ch);
+		return r;
+	}
+	*ret_ch = ch;
+	return 0;
+}
+
+void vmbus_rescind(struct vmbus_channel *primary)
+{
+	control_rescind(&primary->control);
+}
+
+void vmbus_reset(struct vmbus *bus, void (*done)(void *opaque), void *opaque)
+{
+	pthread_mutex_lock(&bus->lock);
+	bus->in_count = 0;
+	bus->in_urgent = false;
+	pthread_mutex_unlock(&bus->lock);
+	bus->reset_done = done;
+	bus->reset_opaque = opaque;
+	control_reset(&bus->control);
+}
+
+uint32_t vmbus_version(const struct vmbus *bus)
+{
+	return bus->control.version;
+}
+
+void vmbus_each(const struct vmbus *bus,
+		void (*fn)(void *opaque, const struct vmbus_channel_info *info),
+		void *opaque)
+{
+	struct control_channel *c;
+
+	list_for_each (c, &bus->control.channels, link) {
+		struct vmbus_channel_info info = {
+			.name = channel_name(to_channel(c)),
+			.type = c->offer.type,
+			.instance = c->offer.instance,
+			.sub_index = c->offer.sub_index,
+			.target_vp = c->state == CONTROL_OPEN ? c->target_vp : 0,
+			.state = c->rescinded               ? VMBUS_RESCINDED
+				 : c->state == CONTROL_OPEN ? VMBUS_OPEN
+							    : VMBUS_OFFERED,
+		};
+
+		channel_stats(to_channel(c), &info.stats);
+		fn(opaque, &info);
+	}
+}
