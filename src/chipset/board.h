@@ -20,12 +20,21 @@
 struct board;
 struct chardev;
 
+/* Where devices read the time; a test's own. */
+struct board_clock {
+	int64_t (*realtime_ns)(void *opaque);
+	uint64_t (*monotonic_ns)(void *opaque);
+	void *opaque;
+};
+
 struct board_env {
 	struct iobus *bus;
 	const struct irq_env *irq;
 	struct guestmem *mem;
 	unsigned int vps;
 	struct chardev *console; /* COM1's other end; NULL: output is dropped */
+	const struct board_clock
+		*clock; /* NULL: the host's CLOCK_REALTIME and CLOCK_MONOTONIC */
 	/*
 	 * The guest asked for it. On the VP's thread, which waits: only note it, and wake the owner. Each may come more than once.
 	 */
