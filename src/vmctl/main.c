@@ -42,12 +42,32 @@ static void find_verb(int argc, char **argv, struct line *line)
 	}
 }
 
+/* A noun without its verb: which verbs it has. */
+static int noun_alone(const struct vmctl *v, const char *noun)
+{
+	size_t len = strlen(noun), n = 0;
+	char list[256] = "";
+
+	for (size_t i = 0; i < verbs_count; i++) {
+		const char *name = verbs[i].name;
+
+		if (strncmp(name, noun, len) != 0 || name[len] != ' ')
+			continue;
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? " or " : "",
+				      name + len + 1);
+		n = MIN(n, sizeof(list) - 1);
+	}
+	return fail_usage(v, "\"%s\" wants one more word: %s", noun, list);
+}
+
 static int unknown_verb(const struct vmctl *v, const struct line *line)
 {
 	const char *names[64], *near;
 	char name[64];
 	size_t n = 0;
 
+	if (!line->second && verb_is_noun(line->first))
+		return noun_alone(v, line->first);
 	for (size_t i = 0; i < verbs_count && n < ARRAY_SIZE(names); i++)
 		names[n++] = verbs[i].name;
 	snprintf(name, sizeof(name), "%s%s%s", line->first, line->second ? " " : "",

@@ -76,6 +76,13 @@ static int finish_table(const struct vmctl *v, struct table *t, const char *titl
 	return t ? r : -ENOMEM;
 }
 
+static const char *medium_of(const json_t *drive)
+{
+	const char *path = json_string_value(json_object_get(drive, "path"));
+
+	return path ? path : "(no medium)";
+}
+
 static int print_drives(const struct vmctl *v, const json_t *vm)
 {
 	static const struct table_column columns[] = { { "AT" },
@@ -96,7 +103,7 @@ static int print_drives(const struct vmctl *v, const json_t *vm)
 			if (t && r == 0)
 				r = table_add(t, (const char *[]){
 							 at, field_text(drive, "kind"),
-							 field_text(drive, "path") });
+							 medium_of(drive) });
 			rows++;
 		}
 	}

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What verbs send and print, against a fake vmms: params, tables, pages, --json."""
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+
+import cli
+from cli import FakeVmms, complete, equal, golden, main, test, vmctl, vmctl_on_terminal
+
+WEB1 = {'id': '5e2b3c1a-0d5f-4a7e-9b51-1f6f6f2b7a01', 'name': 'web1', 'state': 'Running', 'health': 'Ok',
+        'reason': None, 'heartbeat': 'Ok', 'processors': 2, 'memory_bytes': 2 << 30, 'uptime_us': 15600000000}
+LONG = {**WEB1, 'id': '5e2b3c1a-0d5f-4a7e-9b51-1f6f6f2b7a02', 'name': 'database-of-the-accounting-department',
+        'state': 'Off', 'health': 'Critical', 'reason': 'The worker ended by signal 9.', 'heartbeat': None,
+        'processors': 16, 'memory_bytes': 1536 << 20, 'uptime_us': 0}
+CHANNEL = {'name': 'SCSI controller 0', 'type': 'ba6163d9-04a1-4d29-b605-72e2ffb1dc7f', 'instance': WEB1['id'],
+           'sub_channel': 0, 'state': 'Open', 'vp': 1, 'packets_in': 1234, 'packets_out': 1233, 'interrupts': 40,
+           'faults': 0}
+CONFIG = {'schema': 1, 'name': 'web1', 'notes': 'the shop', 'processors': {'count': 2}, 'memory': {'bytes': 2 << 30},
+          'boot': {'kernel': '/srv/vmlinuz', 'initrd': None, 'cmdline': 'root=/dev/sda'},
+          'scsi': [{'drives': [{'lun': 0, 'kind': 'disk', 'path': '/srv/web1.img', 'read_only': False},
+                               {'lun': 1, 'kind': 'dvd', 'path': None, 'read_only': True}]}],
+          'integration': {'heartbeat': True, 'shutdown': True, 'time_sync': False}, 'on_triple_fault': 'reset'}
+STATUS = {'state': 'Running', 'health': 'Ok', 'reason': None, 'uptime_us': 15600000000, 'vmbus_version': '5.3',
+          'heartbeat': 'Ok',
+          'integration': {'heartbeat': {'enabled': True, 'version': '3.0'},
+                          'shutdown': {'enabled': True, 'version': '3.2'},
+                          'time_sync': {'enabled': False, 'version': None}},
+          'crash': None, 'channels': [CHANNEL, {**CHANNEL, 'name': 'Heartbeat', 'vp': 0, 'packets_in': 7}],
+          'vps': [], 'resets': 0}
+SHOW = {**WEB1, 'config': CONFIG, 'worker_pid': 4711, 'console_socket': '/run/vmms/vms/x/console.sock',
+        'console_pty': '/dev/pts/7', 'log': '/var/lib/vmms/vms/x/vm.log', 'status': STATUS}
+EVENT = {'seq': 3, 'time': '2026-11-21T09:14:05Z', 'type': 'state', 'id': WEB1['id'], 'name': 'web1',
+         'state': 'Running', 'health': 'Ok', 'message': 'web1 is Running'}
+CHECKS = [{'name': '/dev/kvm', 'ok': True, 'found': 'API version 12', 'advice': None},
+          {'name': 'NX', 'ok': False, 'found': 'absent', 'advice': 'Turn it on in the firmware.'}]
+
+
+def answer(method, result, *argv, status=0):
+    """Runs vmctl with one canned answer; (standard output, the params it sent)."""
+    with FakeVmms({method: result}) as fake:
+        got, out, err = vmctl(*argv, sock=fake.path)
+        equal((got, err), (status, ''), argv)
+        equal([m for m, _ in fake.calls], [method])
+        return out, fake.calls[0][1]
+
+
+@test
+def lists():
+    """list: a table; golden"""
+    out, params = answer('vm.list', {'vms': [WEB1, LONG]}, 'list')
+    equal(params, {})
+    golden('list.txt', out)
+
+
+@test
+def lists_narrow():
+    """list on a terminal of 72 columns: nothing wraps"""
+    with FakeVmms({'vm.list': {'vms': [WEB1, LONG]}}) as fake:
+        out = vmctl_on_terminal(72, 'list', sock=fake.path)
+    assert max(len(line) for line in out.split('\n')) <= 72, out
+    golden('list-72.txt', out)
+
+
+@test
+def lists_nothing():
+    """list without a VM says how to make one"""
+    out, _ = answer('vm.list', {'vms': []}, 'list')
+    equal(out, 'There is no VM. To make one: vmctl create --help\n')
+
+
+@test
+def shows():
+    """show: a page; golden"""
+    out, params = answer('vm.show', SHOW, 'show', 'web1')
+    equal(params, {'vm': 'web1'})
+    golden('show.txt', out)
+
+
+@test
+def shows_off():
+    """show of a VM that is off: golden"""
+    off = {**LONG, 'config': {**CONFIG, 'name': LONG['name'], 'scsi': []}, 'worker_pid': None, 'console_socket': None,
+           'console_pty': None, 'log': '/var/lib/vmms/vms/x/vm.log', 'status': None}
+    out, _ = answer('vm.show', off, 'show', LONG['name'])
+    golden('show-off.txt', out)
+
+
+@test
+def shows_crash():
+    """show of a crash: the guest's words, with nothing in them that moves the cursor"""
+    crash = {'count': 1, 'params': ['0x0'] * 5, 'text': 'Kernel panic\n\x1b[2J\x9b31mboo\x07'}
+    out, _ = answer('vm.show', {**SHOW, 'health': 'Critical', 'status': {**STATUS, 'crash': crash}}, 'show', 'web1')
+    assert out.endswith('The guest crashed (1 times). Its last words:\nKernel panic\n?[2J?31mboo?\n'), out
+
+
+@test
+def documents():
+    """--json prints the result as it is, each verb"""
+    rows = [('vm.list', {'vms': [WEB1]}, ['list']), ('vm.show', SHOW, ['show', 'web1']),
+            ('vm.start', WEB1, ['start', 'web1']), ('vm.stop', LONG, ['stop', 'web1']),
+            ('vm.restart', WEB1, ['restart', 'web1']), ('vm.pause', WEB1, ['pause', 'web1']),
+            ('vm.resume', WEB1, ['resume', 'web1']), ('vm.create', WEB1, ['create', 'web1']),
+            ('vm.set', WEB1, ['set', 'web1', '--cpus', '2']), ('vm.delete', {}, ['delete', 'web1']),
+            ('vm.wait', WEB1, ['wait', 'web1', 'off']),
+            ('vm.console', {'socket': '/x', 'pty': '/y'}, ['console', 'web1']),
+            ('vm.log', {'lines': ['a', 'b']}, ['log', 'web1']),
+            ('events.next', {'events': [EVENT], 'seq': 3, 'lost': False}, ['events']),
+            ('host.check', {'ok': True, 'checks': CHECKS[:1]}, ['host', 'check']),
+            ('host.info', {'version': '1', 'vms': 0}, ['host', 'info'])]
+    covered = {' '.join(argv[:2]) if argv[0] in cli.nouns() else argv[0] for _, _, argv in rows}
+    equal(covered, set(cli.verbs()))
+    for method, result, argv in rows:
+        out, _ = answer(method, result, *argv, '--json')
+        equal(json.loads(out), result, argv)
+        equal(list(json.loads(out)), list(result), 'the order of members')
+
+
+@test
+def creates():
+    """create: sizes, absolute paths, drives in their order"""
+    with tempfile.TemporaryDirectory() as folder, FakeVmms({'vm.create': WEB1}) as fake:
+        for name in ('a.img', 'c.iso', 'b.img'):
+            open(os.path.join(folder, name), 'w', encoding='utf-8').close()
+        folder = os.path.realpath(folder)
+        status, out, err = vmctl('create', 'web1', '--memory', '64M', '--cpus', '2', '--kernel', 'k', '--cmdline',
+                                 'a=b "c"', '--disk', 'a.img', '--dvd', 'c.iso', '--disk', f'{folder}/b.img',
+                                 '--time-sync', 'off', '--on-triple-fault', 'off', sock=fake.path, cwd=folder)
+        equal((status, out, err), (0, 'web1 is made; to start it: vmctl start web1\n', ''))
+        equal(fake.calls, [('vm.create', {'config': {
+            'schema': 1, 'name': 'web1', 'memory': {'bytes': 64 << 20}, 'processors': {'count': 2},
+            'boot': {'kernel': f'{folder}/k', 'cmdline': 'a=b "c"'}, 'integration': {'time_sync': False},
+            'on_triple_fault': 'off',
+            'scsi': [{'drives': [{'lun': 0, 'kind': 'disk', 'path': f'{folder}/a.img'},
+                                 {'lun': 1, 'kind': 'dvd', 'path': f'{folder}/c.iso'},
+                                 {'lun': 2, 'kind': 'disk', 'path': f'{folder}/b.img'}]}]}})])
+
+
+@test
+def creates_many_drives():
+    """create with 130 disks fills three controllers"""
+    with FakeVmms({'vm.create': WEB1}) as fake:
+        equal(vmctl('create', 'web1', *(['--disk', '/dev/null'] * 130), sock=fake.path)[0], 0)
+        scsi = fake.calls[0][1]['config']['scsi']
+    equal([len(c['drives']) for c in scsi], [64, 64, 2])
+    equal([d['lun'] for d in scsi[2]['drives']], [0, 1])
+
+
+@test
+def sets():
+    """set sends a patch of what was said and nothing else"""
+    _, params = answer('vm.set', WEB1, 'set', 'web1', '--name', 'www', '--memory', '4G', '--heartbeat', 'on')
+    equal(params, {'vm': 'web1', 'patch': {'name': 'www', 'memory': {'bytes': 4 << 30},
+                                           'integration': {'heartbeat': True}}})
+
+
+@test
+def starts_and_waits():
+    """start --wait heartbeat starts, then waits as long as it may"""
+    with FakeVmms({'vm.start': WEB1, 'vm.wait': WEB1}) as fake:
+        equal(vmctl('start', 'web1', '--wait', 'heartbeat', '--timeout', '9', sock=fake.path),
+              (0, 'web1 is Running\n', ''))
+        equal(fake.calls, [('vm.start', {'vm': 'web1'}), ('vm.wait', {'vm': 'web1', 'for': 'heartbeat', 'timeout_s': 9})])
+    answer('vm.start', WEB1, 'start', 'web1', '--wait', 'running')
+
+
+@test
+def stops():
+    """stop and restart pass on force and timeout"""
+    equal(answer('vm.stop', LONG, 'stop', 'x', '--timeout', '5'),
+          (f'{LONG["name"]} is Off\n', {'vm': 'x', 'force': False, 'timeout_s': 5}))
+    equal(answer('vm.restart', WEB1, 'restart', 'x', '--force')[1], {'vm': 'x', 'force': True})
+
+
+@test
+def checks_host():
+    """host check: what is missing and what to do; exit status 1"""
+    out, _ = answer('host.check', {'ok': False, 'checks': CHECKS}, 'host', 'check', status=1)
+    golden('host-check.txt', out)
+    out, _ = answer('host.check', {'ok': True, 'checks': CHECKS[:1]}, 'host', 'check')
+    assert out.endswith('This host can run VMs.\n'), out
+
+
+@test
+def events():
+    """events: a line each; --since passes its number"""
+    out, params = answer('events.next', {'events': [EVENT], 'seq': 3, 'lost': False}, 'events', '--since', '2')
+    equal(out, '2026-11-21T09:14:05  state      web1: web1 is Running\n')
+    equal(params, {'after': 2, 'timeout_s': 0})
+
+
+@test
+def follows_events():
+    """events --follow asks on from where it stands, until vmms goes"""
+    rounds = [{'events': [EVENT], 'seq': 3, 'lost': False}, {'events': [], 'seq': 3, 'lost': False}, None]
+    with FakeVmms({'events.next': lambda params: rounds.pop(0)}) as fake:
+        status, out, _ = vmctl('events', '--follow', '--json', sock=fake.path)
+        equal(status, 1)
+        equal([json.loads(line) for line in out.split('\n')[:1]], [EVENT])
+        equal([p['after'] for _, p in fake.calls], [0, 3, 3])
+
+
+@test
+def log():
+    """log prints lines, cleaned"""
+    equal(answer('vm.log', {'lines': ['one', 't\x1bwo']}, 'log', 'x', '--lines', '2'),
+          ('one\nt?wo\n', {'vm': 'x', 'lines': 2}))
+
+
+@test
+def console():
+    """console: bytes both ways until the VM closes it"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'console.sock')
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        listener.listen(1)
+
+        def serve():
+            conn, _ = listener.accept()
+            with conn:
+                conn.sendall(b'login: ')
+                while not conn.recv(100).endswith(b'\n'):
+                    pass
+                conn.sendall(b'\x1b[1mwelcome\r\n')
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with FakeVmms({'vm.console': {'socket': path, 'pty': '/y'}}) as fake:
+            run = subprocess.run([cli.VMCTL, '--socket', fake.path, 'console', 'web1'], input=b'root\n',
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+        thread.join(10)
+        listener.close()
+    equal((run.returncode, run.stdout, run.stderr), (0, b'login: \x1b[1mwelcome\r\n', b''))
+
+
+@test
+def console_of_nothing():
+    """console whose socket is gone: what to look at"""
+    with FakeVmms({'vm.console': {'socket': '/nonexistent/c', 'pty': '/y'}}) as fake:
+        status, _, err = vmctl('console', 'web1', sock=fake.path)
+    equal((status, err), (1, 'vmctl console: /nonexistent/c: No such file or directory; is the VM still on? '
+                             '(vmctl list)\n'))
+
+
+@test
+def completes_vms():
+    """completion offers the names of VMs"""
+    with FakeVmms({'vm.list': {'vms': [WEB1, LONG]}}) as fake:
+        equal(complete('--socket', fake.path, 'show', ''), ['web1', LONG['name']])
+        equal(complete('--socket', fake.path, 'show', 'w'), ['web1'])
+        equal(complete('--socket', fake.path, 'show', 'web1', ''), [])
+
+
+@test
+def completes_in_bash():
+    """the bash function offers the same"""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completions/vmctl')
+    program = f'''. {script}; COMP_WORDS=({cli.VMCTL} start --wa); COMP_CWORD=2; _vmctl; echo "${{COMPREPLY[*]}}"
+COMP_WORDS=({cli.VMCTL} create x --kernel {script}); COMP_CWORD=4; _vmctl; echo "${{COMPREPLY[*]}}"'''
+    out = subprocess.run(['bash', '-c', program], stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+    equal(out, f'--wait\n{script}\n')
+
+
+main()
