@@ -23,10 +23,9 @@ static int report(const struct vmctl *v, bool connected, const struct rpc_error 
 {
 	if (!connected && (e->err == -ENOENT || e->err == -ECONNREFUSED))
 		return fail(v,
-			    "no vmms answers at %s; to start it: systemctl start vmms "
-			    "(or one of your "
-			    "own: vmms --state-dir D --run-dir R, and vmctl --socket "
-			    "R/vmms.sock)",
+			    "no vmms answers at %s; to start it: systemctl start vmms, "
+			    "or one of "
+			    "your own: vmms (see vmms(8))",
 			    v->socket);
 	if (!connected && e->err == -EACCES)
 		return fail(

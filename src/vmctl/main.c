@@ -79,6 +79,21 @@ static int unknown_verb(const struct vmctl *v, const struct line *line)
 	return fail_usage(v, "there is no command \"%s\"", name);
 }
 
+/*
+ * The host's vmms, or for a user other than root a vmms of the user's own where one listens. The text is
+ * kept for the process.
+ */
+static const char *default_socket(void)
+{
+	static char own[128];
+	const char *run = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0 || !run || run[0] != '/')
+		return VMCTL_SOCKET;
+	snprintf(own, sizeof(own), "%s/vmms/vmms.sock", run);
+	return access(own, F_OK) == 0 ? own : VMCTL_SOCKET;
+}
+
 static void set_globals(struct vmctl *v, const struct args *a)
 {
 	const struct arg_value *socket = args_find(a, "socket");
@@ -86,7 +101,7 @@ static void set_globals(struct vmctl *v, const struct args *a)
 	struct winsize size;
 
 	v->json = args_has(a, "json");
-	v->socket = socket ? socket->text : env && *env ? env : VMCTL_SOCKET;
+	v->socket = socket ? socket->text : env && *env ? env : default_socket();
 	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		v->width = size.ws_col;
 }
