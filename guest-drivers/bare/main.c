@@ -4,22 +4,50 @@
  */
 #include "bare/main.h"
 
+#include "bare/acpi.h"
 #include "bare/console.h"
+#include "bare/guest.h"
+#include "bare/pages.h"
+#include "bare/power.h"
 #include "bare/pvh.h"
 #include "bare/vp.h"
 #include "bare/words.h"
 
+/* Power off or restart: as the host asked, else off. */
+static void __attribute__((noreturn)) end(void)
+{
+	const struct guest *g = guest_get();
+	bool restart =
+		g && g->shutdown_asked && g->shutdown_flags & IC_SHUTDOWN_FLAG_RESTART;
+
+	if (guest_disconnect())
+		say("unload not answered");
+	if (restart)
+		power_reset();
+	power_off();
+}
+
 void bare_main(void)
 {
-	unsigned int failed;
+	unsigned int failed = 0;
+	bool hv;
 
 	vp_init_first();
 	console_init();
 	pvh_init();
+	pages_init();
+	acpi_init(pvh_rsdp());
 	say("start cmdline=\"%s\"", pvh_cmdline());
-	failed = words_run(pvh_cmdline());
+	hv = guest_detect();
+	vp_start_others(acpi_get()->apic_ids, acpi_get()->apics);
+	say("vps %u", vp_count());
+	if (!hv)
+		say("no hypervisor interface");
+	else
+		failed += guest_connect() != 0;
+	failed += words_run(pvh_cmdline());
 	say("done rc=%u", failed);
-	vp_triple_fault();
+	end();
 }
 
 void bare_fault(void)

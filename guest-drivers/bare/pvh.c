@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bare/pvh.h"
 
-#include "bare/lib.h"
+#include "core/mem.h"
 #include "proto/pvh.h"
 
 #define RAM_LIMIT 0xc0000000ull

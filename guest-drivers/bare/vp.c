@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 #include "bare/console.h"
-#include "bare/lib.h"
+#include "core/mem.h"
 #include "bare/time.h"
 
 #define LAPIC_SVR 0xf0
@@ -145,10 +145,27 @@ unsigned int vp_count(void)
 	return vp_n;
 }
 
+/* A wake-up from HLT takes as long as this on a software KVM. */
+#define SPIN_US 60
+
+static bool spin(const struct vp *vp)
+{
+	uint64_t until = rdtsc() + time_us_to_tsc(SPIN_US);
+
+	do {
+		if (__atomic_load_n(&vp->pending, __ATOMIC_RELAXED))
+			return true;
+		__builtin_ia32_pause();
+	} while (rdtsc() < until);
+	return false;
+}
+
 void vp_wait(uint64_t us)
 {
 	uint64_t ticks = us ? time_us_to_timer(us) : 0;
 
+	if (spin(vp_self()))
+		return;
 	if (us)
 		*lapic(LAPIC_TIMER_INITIAL) =
 			ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;

@@ -2,8 +2,12 @@
 #include "bare/words.h"
 
 #include "bare/console.h"
-#include "bare/lib.h"
+#include "core/mem.h"
+#include "bare/guest.h"
+#include "bare/pages.h"
+#include "bare/power.h"
 #include "bare/pvh.h"
+#include "bare/tests.h"
 #include "bare/vp.h"
 
 struct word {
@@ -11,6 +15,15 @@ struct word {
 	/* true: it did what was asked */
 	bool (*run)(struct args args);
 };
+
+static size_t length(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
 
 bool args_next(struct args *a, struct arg *ret)
 {
@@ -27,12 +40,12 @@ bool args_next(struct args *a, struct arg *ret)
 
 bool arg_is(struct arg a, const char *s)
 {
-	return a.len == strlen(s) && !memcmp(a.p, s, a.len);
+	return a.len == length(s) && !memcmp(a.p, s, a.len);
 }
 
 uint64_t args_number(struct args a, const char *key, uint64_t otherwise)
 {
-	size_t n = strlen(key), i;
+	size_t n = length(key), i;
 	struct arg arg;
 	uint64_t v = 0;
 
@@ -49,7 +62,8 @@ uint64_t args_number(struct args a, const char *key, uint64_t otherwise)
 static bool word_mem(struct args args)
 {
 	(void)args;
-	say("mem ram=%luKiB end=0x%lx", pvh_ram_bytes() / 1024, pvh_ram_end());
+	say("mem ram=%luKiB end=0x%lx free=%luKiB", pvh_ram_bytes() / 1024, pvh_ram_end(),
+	    pages_left() * 4);
 	return true;
 }
 
@@ -64,17 +78,26 @@ static bool word_vps(struct args args)
 	return true;
 }
 
-static bool word_triplefault(struct args args)
+/* Until the host asks for a shutdown or restart; the services are served. */
+static bool word_hold(struct args args)
 {
+	struct guest *g = guest_get();
+
 	(void)args;
-	say("triple fault");
-	vp_triple_fault();
+	say("hold");
+	while (!g || !g->shutdown_asked) {
+		if (g)
+			guest_wait(0);
+		else
+			vp_wait(0);
+	}
+	say("shutdown asked flags=0x%x", g->shutdown_flags);
+	return true;
 }
 
 static const struct word words[] = {
-	{ "mem", word_mem },
-	{ "triplefault", word_triplefault },
-	{ "vps", word_vps },
+	{ "hold", word_hold }, { "mem", word_mem }, { "reset", word_reset },
+	{ "test", tests_run }, { "vps", word_vps },
 };
 
 /* One word, in [p, end). */

@@ -77,15 +77,13 @@ def one(tap, vmms, kernel, iso, digest):
     path = vmms.space.file("data-%s.img" % kernel)
     with open(path, "wb") as image:
         image.truncate(DISK_BYTES)
-    with labvmms.Vm(vmms, "data-" + kernel.replace(".", "-"), kernel, cpus=4, disks=[path], dvd=iso) as vm:
-        vm.boot()
-        tap.case(kernel + ": whole disk", whole_disk, vm, path, kernel)
-        tap.case(kernel + ": small blocks", small_blocks, vm, kernel)
-        tap.case(kernel + ": sub-channels", sub_channels, vm, kernel)
-        tap.case(kernel + ": DVD", dvd, vm, digest, kernel)
-        vm.stop()
-        tap.equal(vm.show()["state"], "Off", kernel + ": it powers off when asked")
-    os.unlink(path)
+    vm = labvmms.Vm(vmms, "data-" + kernel.replace(".", "-"), kernel, cpus=4, disks=[path], dvd=iso).boot()
+    tap.case(kernel + ": whole disk", whole_disk, vm, path, kernel)
+    tap.case(kernel + ": small blocks", small_blocks, vm, kernel)
+    tap.case(kernel + ": sub-channels", sub_channels, vm, kernel)
+    tap.case(kernel + ": DVD", dvd, vm, digest, kernel)
+    vm.stop()
+    tap.equal(vm.show()["state"], "Off", kernel + ": it powers off when asked")
 
 
 def tests(tap):

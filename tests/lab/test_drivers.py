@@ -54,12 +54,11 @@ def one(tap, vmms, kernel):
     disk = vmms.space.file("data-%s.img" % kernel)
     with open(disk, "wb") as image:
         image.truncate(PATTERN_DISK_BYTES)
-    with labvmms.Vm(vmms, "drv-" + kernel.replace(".", "-"), kernel, cpus=2, disks=[disk], root=False) as vm:
-        vm.boot()
-        for subject in (storage, services, rescind):
-            tap.case("%s: %s" % (kernel, subject.__name__), subject, vm, kernel)
-        vm.stop()
-        tap.equal(vm.show()["state"], "Off", kernel + ": it still powers off when asked")
+    vm = labvmms.Vm(vmms, "drv-" + kernel.replace(".", "-"), kernel, cpus=2, disks=[disk], root=False).boot()
+    for subject in (storage, services, rescind):
+        tap.case("%s: %s" % (kernel, subject.__name__), subject, vm, kernel)
+    vm.stop()
+    tap.equal(vm.show()["state"], "Off", kernel + ": it still powers off when asked")
 
 
 def tests(tap):

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "bare/lib.h"
+#include "core/mem.h"
+
+#include <stdint.h>
 
 /* Ring 3 runs natively, so the string instructions are as good as anything without vector registers. */
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
@@ -36,13 +38,4 @@ int memcmp(const void *a, const void *b, size_t n)
 			return *p < *q ? -1 : 1;
 	}
 	return 0;
-}
-
-size_t strlen(const char *s)
-{
-	size_t n = 0;
-
-	while (((volatile const char *)s)[n])
-		n++;
-	return n;
 }
