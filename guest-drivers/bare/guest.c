@@ -70,7 +70,8 @@ static void env_pages_free(void *opaque, void *p, size_t n)
 		pages_free(p, n);
 }
 
-static void env_log(void *opaque, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+env_log(void *opaque, const char *fmt, va_list ap)
 {
 	(void)opaque;
 	say_v(fmt, ap);

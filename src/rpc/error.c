@@ -95,7 +95,7 @@ static void drop_half_character(char *s)
 }
 
 /* A message is one line, whatever a path or a guest's text in it holds. */
-static void format(struct rpc_error *e, const char *fmt, va_list ap)
+static __printf(2, 0) void format(struct rpc_error *e, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(e->message, sizeof(e->message), fmt, ap);
 

@@ -16,7 +16,7 @@ int print_json(const json_t *doc)
 	return VMCTL_DONE;
 }
 
-static void print_cleaned(FILE *out, const char *fmt, va_list ap)
+static __printf(2, 0) void print_cleaned(FILE *out, const char *fmt, va_list ap)
 {
 	cleanup_free char *text = NULL, *clean = NULL;
 

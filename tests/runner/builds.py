@@ -36,7 +36,8 @@ class Build:
         os.makedirs(self.folder, exist_ok=True)
         open(self._log, 'wb').close()
         if not os.path.exists(os.path.join(self.folder, 'build.ninja')):
-            compiler = ['env', 'CC=clang'] if self.kind == 'fuzz' else []
+            # Both compilers get to see all of it.
+            compiler = ['env', 'CC=clang'] if self.kind in ('asan', 'fuzz') and have('clang') else []
             must([*compiler, 'meson', 'setup', self.folder, '-Dtests=enabled', *OPTIONS[self.kind]],
                  self._log, f'meson setup {os.path.basename(self.folder)}')
         # Configures again when a meson.build has changed; meson's list of tests would be stale otherwise.
