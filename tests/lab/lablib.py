@@ -7,6 +7,7 @@ Nothing here waits a fixed time: every wait is for an event (a line on a console
 of a process), with a limit that is generous because emulated processors are slow. LAB_VERBOSE=1 shows the consoles.
 """
 
+import concurrent.futures
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -46,19 +48,21 @@ class Tap:
     def __init__(self):
         self.count = 0
         self.bad = 0
+        self.lock = threading.RLock()
         print("TAP version 13", flush=True)
 
     def ok(self, good, name, detail=""):
         """Print one result."""
-        self.count += 1
-        if not good:
-            self.bad += 1
-            if os.path.exists("/lab/ctl"):
-                with open("/lab/ctl", "w", encoding="ascii") as control:
-                    control.write("failed\n")
-        print("%sok %d - %s" % ("" if good else "not ", self.count, name), flush=True)
-        if detail and not good:
-            self.note(detail)
+        with self.lock:
+            self.count += 1
+            if not good:
+                self.bad += 1
+                if os.path.exists("/lab/ctl"):
+                    with open("/lab/ctl", "w", encoding="ascii") as control:
+                        control.write("failed\n")
+            print("%sok %d - %s" % ("" if good else "not ", self.count, name), flush=True)
+            if detail and not good:
+                self.note(detail)
         return good
 
     def equal(self, got, wanted, name):
@@ -67,13 +71,15 @@ class Tap:
 
     def skip(self, name, why):
         """Count a test that cannot run here."""
-        self.count += 1
-        print("ok %d - %s # SKIP %s" % (self.count, name, why), flush=True)
+        with self.lock:
+            self.count += 1
+            print("ok %d - %s # SKIP %s" % (self.count, name, why), flush=True)
 
     def note(self, text):
         """A comment."""
-        for line in str(text).rstrip("\n").split("\n"):
-            print("# " + line, flush=True)
+        with self.lock:
+            for line in str(text).rstrip("\n").split("\n"):
+                print("# " + line, flush=True)
 
     def case(self, name, function, *arguments):
         """Run a function of several results; an exception in it is one failed result."""
@@ -85,6 +91,12 @@ class Tap:
             self.ok(False, name, error)
         except Exception:  # pylint: disable=broad-except
             self.ok(False, name, traceback.format_exc())
+
+    def side_by_side(self, cases, width=2):
+        """Run cases, tuples of case()'s arguments, a few at a time: a guest that boots keeps one processor busy."""
+        with concurrent.futures.ThreadPoolExecutor(width) as pool:
+            for future in [pool.submit(self.case, *case) for case in cases]:
+                future.result()
 
     def done(self):
         """Print the plan and end the program."""
@@ -162,7 +174,10 @@ class Console:
 
 
 def images(kernel):
-    """The paths of what a kernel's guests boot from (see image)."""
+    """The paths of what a kernel's guests boot from (see image); the lab host is told them when it starts."""
+    known = json.loads(os.environ.get("LAB_IMAGES", "{}"))
+    if kernel in known:
+        return known[kernel]
     done = subprocess.run([os.path.join(HERE, "image"), kernel], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)[kernel]
 
@@ -269,7 +284,7 @@ def enter(kernels=labkit.KERNELS, mem=3072, timeout=840, live=None):
     for name in kernels:
         if not os.path.exists(os.path.join(labkit.cache(), "kernels", name)):
             fetch(name)
-        images(name)
+    os.environ["LAB_IMAGES"] = json.dumps({name: images(name) for name in kernels})
     sys.exit(enter_host(mem, timeout, sys.stdout.isatty() if live is None else live))
 
 

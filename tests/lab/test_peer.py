@@ -23,11 +23,11 @@ def boots(tap, kernel, machine, device, root):
 
 def tests(tap):
     """Each kernel once; each machine and disk once."""
-    for kernel, machine, device, root in (
-            ("6.12-cloud", "q35", "virtio-blk", "/dev/vda"),
-            ("6.1-cloud", "microvm", "virtio-blk", "/dev/vda"),
-            ("6.1-generic", "q35", "virtio-scsi", "/dev/sda")):
-        tap.case("%s on %s" % (kernel, machine), boots, kernel, machine, device, root)
+    tap.side_by_side([("%s on %s" % (kernel, machine), boots, kernel, machine, device, root)
+                      for kernel, machine, device, root in (
+                          ("6.12-cloud", "q35", "virtio-blk", "/dev/vda"),
+                          ("6.1-cloud", "microvm", "virtio-blk", "/dev/vda"),
+                          ("6.1-generic", "q35", "virtio-scsi", "/dev/sda"))])
 
 
 lablib.main(tests, mem=2048)
