@@ -5,6 +5,7 @@
  *
  * Life: new, devices add themselves to partition_bus(), prepare, start, { pause, resume }, reset, prepare, start, …, stop, free.
  * Thread: one owner makes all calls here but where a line says otherwise; none of them from a VP's thread or an iobus handler.
+ * VPs are kicked with SIGRTMIN, whose handler partition_new() installs for the process.
  */
 #ifndef VID_PARTITION_H
 #define VID_PARTITION_H
@@ -19,12 +20,12 @@ struct partition;
 
 #define PARTITION_VPS_MAX 64u
 
+/* The guest's TSC is the host's, in value and rate. */
 struct partition_config {
-	int kvm_fd; /* an open /dev/kvm; stays the caller's and stays open until partition_free() */
+	/* An open /dev/kvm; stays the caller's and open until partition_free(), a reset needs it. */
+	int kvm_fd;
 	unsigned int vps;      /* 1..PARTITION_VPS_MAX */
 	uint64_t memory_bytes; /* a multiple of 2 MiB */
-	uint64_t
-		tsc_khz; /* the guest's; 0 = the host's. -EOPNOTSUPP where the processor cannot scale */
 };
 
 /*
@@ -65,10 +66,14 @@ struct vp_start {
  */
 int partition_prepare(struct partition *p, unsigned int vp,
 		      const struct vp_start *start) __must_check;
-/* VPs run. -EBUSY when they do already. */
+/* VPs run. -EBUSY when started already; -EINVAL when VP 0 is not prepared. */
 int partition_start(struct partition *p) __must_check;
-/* A barrier: when it returns, no VP runs guest code or a handler, and none will before resume. Nests not; 0 when it stood already. */
+/*
+ * A barrier: when it returns, no VP runs guest code or a handler, and none will before resume; the reference time stands too. 0 when they stood
+ * already (it does not nest); -EINVAL before start.
+ */
 int partition_pause(struct partition *p) __must_check;
+/* -ESHUTDOWN when an event has halted the partition. */
 int partition_resume(struct partition *p) __must_check;
 /*
  * Power-on state: VPs, interrupt controllers, timers, SynIC, clocks; memory is given back and reads as zeros. Doorbells, message
