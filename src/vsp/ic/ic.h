@@ -29,7 +29,15 @@ enum ic_heartbeat_state {
 #define IC_TIME_SYNC_INTERVAL_MS 5000u
 #define IC_SHUTDOWN_ANSWER_MS 30000u
 
+/* The host's clocks, or a test's own. */
+struct ic_clock {
+	uint64_t (*monotonic_ns)(void *opaque);
+	uint64_t (*realtime_ns)(void *opaque); /* since 1970, UTC */
+	void *opaque;
+};
+
 struct ic_env {
+	const struct ic_clock *clock; /* NULL: CLOCK_MONOTONIC and CLOCK_REALTIME */
 	struct vmbus *bus;
 	struct event_base *loop;
 	/* The partition's reference time, 100 ns; what the guest reads from its reference counter at this moment. */
@@ -73,7 +81,7 @@ typedef void (*ic_shutdown_fn)(void *opaque, int r, uint32_t status);
 /*
  * Asks the guest to power off or restart. `reason` is UTF-8, shown to the guest's users, cut at 1023 UTF-16 units. 0: done() follows
  * once, never before the return. -ENOTCONN when the service is off or the guest has no driver for it (yet), -EALREADY while an
- * earlier one is unanswered.
+ * earlier one is unanswered, -EOPNOTSUPP for a restart of a guest whose driver knows version 1.0 only.
  */
 int ic_shutdown(struct ic *ic, enum ic_shutdown_type type, bool force, const char *reason,
 		ic_shutdown_fn done, void *opaque) __must_check;
