@@ -20,14 +20,16 @@ static const struct option common[] = { { "json", OPT_FLAG, .help = "" },
 					{ NULL } };
 static const struct args_tables tables = { own, common };
 
+/* argv is writable in a program, and outlives what points into it. */
 static int parse(const char *const *words, struct args *ret, char *error)
 {
+	static char text[16][64];
 	char *argv[16];
 	int argc = 0;
 
 	error[0] = '\0';
 	for (; words[argc]; argc++)
-		argv[argc] = strdup(words[argc]);
+		argv[argc] = strcpy(text[argc], words[argc]);
 	return args_parse(&tables, argc, argv, ret, error);
 }
 
