@@ -79,10 +79,10 @@ static const struct rpc_field event_fields[] = {
 
 static const struct rpc_field check_fields[] = {
 	{ "name", RPC_STRING, REQ, .description = "the requirement" },
-	{ "ok", RPC_BOOL, REQ, .description = "whether it is met" },
-	{ "found", RPC_STRING, REQ, .description = "what the host has" },
-	{ "advice", RPC_STRING, REQ, .nullable = true,
-	  .description = "what to do, where it is not met" },
+	{ "result", RPC_STRING, REQ, .choices = "ok|note|missing",
+	  .description = "note: it works, but is worth knowing; missing: no VM can run" },
+	{ "text", RPC_STRING, REQ,
+	  .description = "what is there, or what is missing and what to do" },
 	END
 };
 

@@ -11,12 +11,8 @@ static void print_checks(const json_t *answer)
 	size_t i;
 
 	json_array_foreach (json_object_get(answer, "checks"), i, check) {
-		bool ok = json_is_true(json_object_get(check, "ok"));
-
-		print_line(stdout, "%-8s %s: %s", ok ? "ok" : "MISSING",
-			   field_text(check, "name"), field_text(check, "found"));
-		if (json_is_string(json_object_get(check, "advice")))
-			print_line(stdout, "         %s", field_text(check, "advice"));
+		print_line(stdout, "%-8s %s: %s", field_text(check, "result"),
+			   field_text(check, "name"), field_text(check, "text"));
 	}
 }
 

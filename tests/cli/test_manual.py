@@ -86,4 +86,22 @@ def example_configuration():
         assert re.search(rf'^\.It Va {member}\b', page, re.MULTILINE), member
 
 
+def help_options(program):
+    """The long options that a program's own --help names."""
+    out = subprocess.run([program, '--help'], stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+    return set(re.findall(r'--([a-z-]+)', out))
+
+
+@test
+def daemons():
+    """vmms(8) and vmwp(8) have every option that the program's --help has, and no other"""
+    for name in ('vmms', 'vmwp'):
+        page = read(os.path.join(ROOT, 'man', f'{name}.8'))
+        program = os.environ.get(name.upper(), '')
+        if not program:
+            raise Skip(f'{name} is not built')
+        listed = set(re.findall(r'^\.It Fl -([a-z-]+)', page, re.MULTILINE))
+        equal(sorted(listed - {'help', 'version'}), sorted(help_options(program) - {'help', 'version'}), name)
+
+
 main()

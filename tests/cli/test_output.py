@@ -35,8 +35,9 @@ SHOW = {**WEB1, 'config': CONFIG, 'worker_pid': 4711, 'console_socket': '/run/vm
         'console_pty': '/dev/pts/7', 'log': '/var/lib/vmms/vms/x/vm.log', 'status': STATUS}
 EVENT = {'seq': 3, 'time': '2026-11-21T09:14:05Z', 'type': 'state', 'id': WEB1['id'], 'name': 'web1',
          'state': 'Running', 'health': 'Ok', 'message': 'web1 is Running'}
-CHECKS = [{'name': '/dev/kvm', 'ok': True, 'found': 'API version 12', 'advice': None},
-          {'name': 'NX', 'ok': False, 'found': 'absent', 'advice': 'Turn it on in the firmware.'}]
+CHECKS = [{'name': 'kvm device', 'result': 'ok', 'text': 'API version 12'},
+          {'name': 'nx', 'result': 'missing', 'text': 'turn it on in the firmware'}]
+
 
 
 def answer(method, result, *argv, status=0):
