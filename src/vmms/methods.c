@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmms/vmms.h"
+
+static void handle_events_next(struct rpc_call *call, void *ctx)
+{
+	struct vmms *v = ctx;
+
+	events_next(v->events, call);
+}
+
+static void handle_events_subscribe(struct rpc_call *call, void *ctx)
+{
+	struct vmms *v = ctx;
+
+	events_subscribe(v->events, call);
+}
+
+/* One for each row of rpc_vmms_methods; rpc.discover is the server's own. */
+const struct rpc_handler vmms_handlers[] = {
+	{ "vm.create", manage_create },
+	{ "vm.list", manage_list },
+	{ "vm.show", manage_show },
+	{ "vm.set", manage_set },
+	{ "vm.delete", manage_delete },
+	{ "vm.log", manage_log },
+	{ "vm.start", power_start },
+	{ "vm.stop", power_stop },
+	{ "vm.restart", power_restart },
+	{ "vm.pause", power_pause },
+	{ "vm.resume", power_resume },
+	{ "vm.reset", power_reset },
+	{ "vm.wait", power_wait },
+	{ "vm.console", power_console },
+	{ "events.next", handle_events_next },
+	{ "events.subscribe", handle_events_subscribe },
+	{ "host.info", host_info },
+	{ "host.check", host_check },
+};
+
+const size_t vmms_handler_count = ARRAY_SIZE(vmms_handlers);
+
+struct vm *vmms_find(struct vmms *v, struct rpc_call *call)
+{
+	struct rpc_error e;
+	struct vm *vm = registry_find(&v->registry, rpc_call_string(call, "vm"), &e);
+
+	if (!vm)
+		rpc_call_error(call, &e);
+	return vm;
+}

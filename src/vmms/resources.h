@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything of the host that one run of a VM needs, opened by vmms and handed to the worker by role
+ * (docs/architecture.md). All or nothing: what fails leaves no file, socket or lock behind.
+ * Thread: the event loop's. Errors: 0 or -errno and a line.
+ */
+#ifndef VMMS_RESOURCES_H
+#define VMMS_RESOURCES_H
+
+#include <jansson.h>
+#include "rpc/error.h"
+#include "vmms/instance.h"
+#include "vmms/registry.h"
+#include "vmms/settings.h"
+
+#define RESOURCES_FDS_MAX (8 + CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX)
+#define RESOURCES_WORKER_SOCKET "worker.sock"
+#define RESOURCES_CONSOLE_SOCKET "console.sock"
+#define RESOURCES_RECORD "worker.json"
+
+struct resources {
+	int run_dir;    /* RUN/vms/<uuid> */
+	int vm_dir;     /* STATE/vms/<uuid> */
+	int control_fd; /* worker.sock, listening */
+	int log_fd;     /* vm.log, to append */
+	char console_pty[64];
+	int fds[RESOURCES_FDS_MAX];
+	size_t fd_count;
+	json_t *roles; /* strings, one a descriptor */
+};
+
+/* What stays the same from VM to VM. */
+struct resources_env {
+	const struct settings *settings;
+	const struct instance *instance;
+	const struct registry *registry;
+};
+
+int resources_open(const struct resources_env *env, const struct vm *vm,
+		   struct resources *ret, struct rpc_error *e) __must_check;
+/* Closes what was not handed over. */
+void resources_done(struct resources *r);
+/* Removes RUN/vms/<uuid> with its sockets, after the worker is gone. */
+void resources_remove(const struct resources_env *env, const struct vm *vm);
+
+#endif

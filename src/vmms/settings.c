@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmms/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpc/frame.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define SETTINGS_MAX 65536u
+#define DEFAULT_CONFIG "/etc/vmms/vmms.conf"
+
+int settings_parse_level(const char *name, int *ret)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = {
+		{ "error", LOG_LVL_ERR },
+		{ "warning", LOG_LVL_WARNING },
+		{ "info", LOG_LVL_INFO },
+		{ "debug", LOG_LVL_DEBUG },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (strcmp(levels[i].name, name) == 0) {
+			*ret = levels[i].level;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* ---- the file ---- */
+
+static int take_member(struct settings *s, const char *path, const char *key,
+		       const char *value, struct rpc_error *e)
+{
+	const struct {
+		const char *name;
+		char **to;
+	} members[] = {
+		{ "state_dir", &s->state_dir },   { "run_dir", &s->run_dir },
+		{ "socket", &s->socket },         { "vmwp", &s->vmwp },
+		{ "kvm_device", &s->kvm_device }, { "group", &s->group },
+	};
+
+	if (strcmp(key, "log_level") == 0) {
+		int level;
+
+		if (!value || settings_parse_level(value, &level) < 0)
+			return rpc_error_set(
+				e, -EINVAL,
+				"%s: log_level: must be error, warning, info or "
+				"debug",
+				path);
+		s->log_level = s->log_level ? s->log_level : level;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (strcmp(members[i].name, key) != 0)
+			continue;
+		if (!value || (value[0] != '/' && members[i].to != &s->group))
+			return rpc_error_set(e, -EINVAL, "%s: %s: must be %s", path, key,
+					     members[i].to == &s->group
+						     ? "a string"
+						     : "an absolute path");
+		if (!*members[i].to)
+			*members[i].to = strdup(value);
+		return 0;
+	}
+	return rpc_error_set(e, -EINVAL, "%s: %.64s: there is no such setting", path,
+			     key);
+}
+
+static int take_file(struct settings *s, const char *path, struct rpc_error *e)
+{
+	cleanup_free char *text = NULL;
+	const char *key;
+	char why[200];
+	json_t *j, *v;
+	size_t len;
+	int r = io_read_file(AT_FDCWD, path, SETTINGS_MAX, &text, &len);
+
+	if (r == -ENOENT && !s->config_path)
+		return 0;
+	if (r < 0)
+		return rpc_error_set(e, r, "%s: %s", path, strerror(-r));
+	if (frame_parse(text, len, &j, why, sizeof(why)) < 0)
+		return rpc_error_set(e, -EINVAL, "%s: %s", path, why);
+	if (!json_is_object(j))
+		r = rpc_error_set(e, -EINVAL, "%s: must hold a JSON object", path);
+	json_object_foreach (j, key, v) {
+		if (r == 0)
+			r = take_member(s, path, key, json_string_value(v), e);
+	}
+	json_decref(j);
+	return r;
+}
+
+/* ---- defaults ---- */
+
+static char *join(const char *dir, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+/* A folder of the XDG base directory specification, 0.8. NULL when the environment names none. */
+static char *xdg(const char *variable, const char *below_home)
+{
+	const char *dir = getenv(variable), *home = getenv("HOME");
+	char *path;
+
+	if (dir && dir[0] == '/')
+		return join(dir, "vmms");
+	if (!below_home || !home || home[0] != '/' ||
+	    asprintf(&path, "%s/%s/vmms", home, below_home) < 0)
+		return NULL;
+	return path;
+}
+
+/* The worker that was built or installed with this vmms. */
+static char *find_vmwp(void)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash, *path;
+
+	if (n > 0) {
+		self[n] = 0;
+		slash = strrchr(self, '/');
+		*slash = 0;
+		path = join(self, "../vmwp/vmwp"); /* a build folder */
+		if (path && access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return strdup(VMMS_LIBEXECDIR "/vmwp");
+}
+
+static int take_defaults(struct settings *s, struct rpc_error *e)
+{
+	bool root = geteuid() == 0;
+
+	if (!s->state_dir)
+		s->state_dir = root ? strdup("/var/lib/vmms")
+				    : xdg("XDG_STATE_HOME", ".local/state");
+	if (!s->state_dir)
+		return rpc_error_set(
+			e, -EINVAL,
+			"neither XDG_STATE_HOME nor HOME is set; name a folder "
+			"with --state-dir");
+	if (!s->run_dir)
+		s->run_dir = root ? strdup("/run/vmms") : xdg("XDG_RUNTIME_DIR", NULL);
+	if (!s->run_dir)
+		return rpc_error_set(
+			e, -EINVAL,
+			"XDG_RUNTIME_DIR is not set; name a folder with --run-dir");
+	if (!s->socket)
+		s->socket = join(s->run_dir, "vmms.sock");
+	if (!s->vmwp)
+		s->vmwp = find_vmwp();
+	if (!s->kvm_device)
+		s->kvm_device = strdup("/dev/kvm");
+	if (!s->group)
+		s->group = strdup(root ? "vmms" : "");
+	if (!s->log_level)
+		s->log_level = LOG_LVL_INFO;
+	if (!s->socket || !s->vmwp || !s->kvm_device || !s->group)
+		return rpc_error_set(e, -ENOMEM, "no memory");
+	return 0;
+}
+
+/* Clients get these paths, and their working folder is another. */
+static int make_absolute(char **path, struct rpc_error *e)
+{
+	cleanup_free char *cwd = NULL;
+	char *full;
+
+	if (!*path || **path == '/')
+		return 0;
+	cwd = getcwd(NULL, 0);
+	full = cwd ? join(cwd, *path) : NULL;
+	if (!full)
+		return rpc_error_set(e, -ENOENT, "the working folder is gone: %s",
+				     strerror(errno));
+	free(*path);
+	*path = full;
+	return 0;
+}
+
+int settings_complete(struct settings *s, struct rpc_error *e)
+{
+	char **paths[] = { &s->config_path, &s->state_dir, &s->run_dir, &s->socket,
+			   &s->vmwp };
+	cleanup_free char *own = geteuid() == 0 ? strdup(DEFAULT_CONFIG)
+						: xdg("XDG_CONFIG_HOME", ".config");
+	cleanup_free char *user_file =
+		geteuid() == 0 || !own ? NULL : join(own, "vmms.conf");
+	const char *path = user_file ? user_file : own;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		r = make_absolute(paths[i], e);
+		if (r < 0)
+			return r;
+	}
+	if (s->config_path)
+		path = s->config_path;
+	r = path ? take_file(s, path, e) : 0;
+	return r < 0 ? r : take_defaults(s, e);
+}
+
+void settings_done(struct settings *s)
+{
+	free(s->config_path);
+	free(s->state_dir);
+	free(s->run_dir);
+	free(s->socket);
+	free(s->vmwp);
+	free(s->kvm_device);
+	free(s->group);
+	*s = (struct settings){ 0 };
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where vmms keeps and finds things: defaults by who runs it, then vmms.conf(5), then the command line.
+ * Fixed after the start. Errors: 0 or -errno and a line.
+ */
+#ifndef VMMS_SETTINGS_H
+#define VMMS_SETTINGS_H
+
+#include "rpc/error.h"
+#include "util/log.h"
+
+struct settings {
+	char *config_path; /* NULL: the default, which need not exist */
+	char *state_dir;   /* root: /var/lib/vmms; else $XDG_STATE_HOME/vmms */
+	char *run_dir;     /* root: /run/vmms; else $XDG_RUNTIME_DIR/vmms */
+	char *socket;      /* run_dir/vmms.sock */
+	char *vmwp;        /* the worker's program */
+	char *kvm_device;  /* /dev/kvm */
+	char *group;       /* whose members may call; "" none. root: vmms; else none */
+	int log_level;     /* enum log_level; 0: not said */
+};
+
+/* Fills what is not set yet from the file, then from the defaults. */
+int settings_complete(struct settings *s, struct rpc_error *e) __must_check;
+void settings_done(struct settings *s);
+/* "error", "warning", "info", "debug"; -EINVAL. */
+int settings_parse_level(const char *name, int *ret) __must_check;
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmms/vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmms/worker.h"
+
+static const char *const heartbeats[] = { "Ok", "No contact", "Lost communication",
+					  "Disabled" };
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+struct vm *vm_new(const struct guid *id, struct vm_config *config)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (!vm)
+		return NULL;
+	vm->id = *id;
+	guid_format(id, vm->id_text);
+	vm->config = *config;
+	*config = (struct vm_config){ 0 };
+	list_init(&vm->link);
+	list_init(&vm->waits);
+	return vm;
+}
+
+void vm_free(struct vm *vm)
+{
+	if (!vm)
+		return;
+	config_done(&vm->config);
+	json_decref(vm->status);
+	free(vm);
+}
+
+void vm_clean_text(char *ret, size_t size, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text && n + 1 < size; text++)
+		ret[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
+	/* A character that was cut in two is dropped whole, so that the text stays UTF-8. */
+	if (*text && ((unsigned char)*text & 0xc0) == 0x80) {
+		while (n && ((unsigned char)ret[n - 1] & 0xc0) == 0x80)
+			n--;
+		n -= n > 0;
+	}
+	ret[n] = 0;
+}
+
+/* ---- what a worker says ---- */
+
+static const char *heartbeat_of(const json_t *doc)
+{
+	const char *s = json_string_value(json_object_get(doc, "heartbeat"));
+
+	for (size_t i = 0; s && i < ARRAY_SIZE(heartbeats); i++) {
+		if (strcmp(heartbeats[i], s) == 0)
+			return heartbeats[i];
+	}
+	return NULL;
+}
+
+static int apply_state(struct vm *vm, const json_t *doc)
+{
+	const char *name = json_string_value(json_object_get(doc, "state"));
+	const char *health = json_string_value(json_object_get(doc, "health"));
+	const char *reason = json_string_value(json_object_get(doc, "reason"));
+	enum vm_health h;
+	enum vm_state s;
+	int mask = 0;
+
+	if (!name || !health || state_parse(name, &s) < 0)
+		return -EPROTO;
+	if (s == VM_OFF)
+		s = VM_STOPPING;
+	vm->worker_state = s;
+	/* While the guest was asked to stop, Running is no news. */
+	if (vm->state == VM_STOPPING && s == VM_RUNNING)
+		s = VM_STOPPING;
+	if (s != vm->state)
+		mask |= VM_CHANGED_STATE;
+	vm->state = s;
+	h = strcmp(health, "Critical") == 0 ? VM_CRITICAL : VM_OK;
+	if (h != vm->health)
+		mask |= VM_CHANGED_HEALTH;
+	vm->health = h;
+	vm_clean_text(vm->reason, sizeof(vm->reason), reason ? reason : "");
+	return mask;
+}
+
+static int apply_guest(struct vm *vm, const json_t *doc)
+{
+	const char *beat = heartbeat_of(doc);
+	const char *version = json_string_value(json_object_get(doc, "vmbus_version"));
+	const json_t *crash = json_object_get(doc, "crash");
+	int64_t crashes = json_integer_value(json_object_get(crash, "count"));
+	char text[sizeof(vm->vmbus_version)];
+	int mask = 0;
+
+	if (beat != vm->heartbeat)
+		mask |= VM_CHANGED_HEARTBEAT;
+	vm->heartbeat = beat;
+	vm_clean_text(text, sizeof(text), version ? version : "");
+	if (strcmp(text, vm->vmbus_version) != 0)
+		mask |= VM_CHANGED_VMBUS;
+	strcpy(vm->vmbus_version, text);
+	if (crashes > vm->crashes)
+		mask |= VM_CHANGED_CRASH;
+	vm->crashes = crashes;
+	vm->resets = json_integer_value(json_object_get(doc, "resets"));
+	return mask;
+}
+
+int vm_apply_status(struct vm *vm, const json_t *doc)
+{
+	json_int_t up = json_integer_value(json_object_get(doc, "uptime_us"));
+	int mask;
+
+	if (!json_is_object(doc))
+		return -EPROTO;
+	if (json_dumpb(doc, NULL, 0, JSON_COMPACT) > VM_STATUS_MAX)
+		return -EFBIG;
+	mask = apply_state(vm, doc);
+	if (mask < 0)
+		return mask;
+	mask |= apply_guest(vm, doc);
+	vm->uptime_us = up > 0 ? (uint64_t)up : 0;
+	vm->uptime_at_us = now_us();
+	json_decref(vm->status);
+	vm->status = json_deep_copy(doc);
+	return mask;
+}
+
+void vm_set_off(struct vm *vm, enum vm_health health, const char *reason)
+{
+	vm->state = vm->worker_state = VM_OFF;
+	vm->health = health;
+	vm_clean_text(vm->reason, sizeof(vm->reason), reason ? reason : "");
+	vm->heartbeat = NULL;
+	vm->uptime_us = 0;
+	vm->resets = vm->crashes = 0;
+	vm->vmbus_version[0] = 0;
+	json_decref(vm->status);
+	vm->status = NULL;
+}
+
+/* ---- documents ---- */
+
+static uint64_t uptime(const struct vm *vm)
+{
+	if (vm->worker_state != VM_RUNNING)
+		return vm->uptime_us;
+	return vm->uptime_us + (now_us() - vm->uptime_at_us);
+}
+
+json_t *vm_summary(const struct vm *vm)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I}", "id",
+			 vm->id_text, "name", vm->config.name, "state",
+			 state_name(vm->state), "health", health_name(vm->health),
+			 "reason", vm->reason[0] ? vm->reason : NULL, "heartbeat",
+			 vm->heartbeat, "processors", (int)vm->config.processors,
+			 "memory_bytes", (json_int_t)vm->config.memory_bytes, "uptime_us",
+			 (json_int_t)uptime(vm));
+}
+
+json_t *vm_show(const struct vm *vm, const char *log_path)
+{
+	json_t *doc = vm_summary(vm), *more;
+	const struct worker *w = vm->worker;
+
+	more = json_pack("{s:o, s:o, s:s?, s:s?, s:s, s:O?}", "config",
+			 config_to_json(&vm->config), "worker_pid",
+			 w ? json_integer(worker_pid(w)) : json_null(), "console_socket",
+			 w ? worker_console_socket(w) : NULL, "console_pty",
+			 w ? worker_console_pty(w) : NULL, "log", log_path, "status",
+			 vm->status);
+	if (!doc || !more || json_object_update_new(doc, more) < 0) {
+		json_decref(doc);
+		return NULL;
+	}
+	return doc;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmms/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "vmms/store.h"
+#include "vmms/wait.h"
+#include "vmms/worker_priv.h"
+
+#define TURN_OFF_SECONDS 5
+#define FAIL_SECONDS 1
+#define RECORD_MAX 4096u
+#define EXIT_NO_PROGRAM 127
+
+pid_t worker_pid(const struct worker *w)
+{
+	return w->process.pid;
+}
+
+const char *worker_console_socket(const struct worker *w)
+{
+	return w->console_socket;
+}
+
+const char *worker_console_pty(const struct worker *w)
+{
+	return w->console_pty;
+}
+
+/* ---- the end ---- */
+
+static void worker_free(struct worker *w)
+{
+	struct event *events[] = { w->exit_ev, w->kill_ev, w->retry_ev };
+
+	link_close(w);
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		if (events[i])
+			event_free(events[i]);
+	}
+	if (w->have_res)
+		resources_done(&w->res);
+	if (w->process.pidfd >= 0)
+		close(w->process.pidfd);
+	free(w->console_socket);
+	free(w);
+}
+
+/* What the exit status tells, for a worker that left no report. True when it is a fault. */
+static bool describe_exit(const struct worker *w, char *ret, size_t size)
+{
+	int code = 0, status = 0, r = process_reap(&w->process, &code, &status);
+
+	if (w->end_reason[0]) {
+		snprintf(ret, size, "%s", w->end_reason);
+		return w->end_is_fault;
+	}
+	if (r < 0)
+		snprintf(ret, size,
+			 "worker ended unexpectedly; how is not known, because vmms was "
+			 "restarted meanwhile");
+	else if (code == CLD_KILLED || code == CLD_DUMPED)
+		snprintf(ret, size, "worker was killed by signal %d (%s)", status,
+			 strsignal(status));
+	else if (status == EXIT_NO_PROGRAM)
+		snprintf(ret, size, "the worker's program %s could not be run",
+			 w->v->settings.vmwp);
+	else
+		snprintf(ret, size,
+			 "worker ended with status %d and no report; see its log",
+			 status);
+	return true;
+}
+
+/* The report of the worker itself goes before what can be seen from outside, and is kept for the next vmms. */
+static bool describe_end(const struct worker *w, char *ret, size_t size)
+{
+	struct store_report report = { 0 };
+	cleanup_fd int dir = -1;
+	bool fault;
+
+	if (store_open(w->v->instance.state_fd, &w->vm->id, &dir) == 0)
+		store_read_report(dir, &report);
+	fault = describe_exit(w, ret, size);
+	if (report.known && !w->end_is_fault) {
+		snprintf(ret, size, "%s", report.reason);
+		return report.critical;
+	}
+	if (dir >= 0 && store_write_report(dir, fault, ret) < 0)
+		log_warning("%s: why it ended could not be kept", w->vm->config.name);
+	return fault;
+}
+
+static void worker_ended(struct worker *w)
+{
+	const struct resources_env env = vmms_resources_env(w->v);
+	struct rpc_call *call = w->start_call;
+	struct vm *vm = w->vm;
+	struct vmms *v = w->v;
+	char why[512];
+	bool fault = describe_end(w, why, sizeof(why));
+	int err = w->end_err ? w->end_err : -ECONNRESET;
+
+	resources_remove(&env, vm);
+	vm->worker = NULL;
+	vm_set_off(vm, fault ? VM_CRITICAL : VM_OK, why);
+	w->start_call = NULL;
+	worker_free(
+		w); /* calls under way end here, and find the VM Off with its reason */
+	if (call)
+		rpc_call_fail(call, err, "cannot start %s: %s", vm->config.name, why);
+	vmms_changed(v, vm, VM_CHANGED_STATE);
+}
+
+static void on_exit_event(evutil_socket_t fd, short what, void *arg)
+{
+	worker_ended(arg);
+}
+
+static void set_end(struct worker *w, int err, bool fault, const char *why)
+{
+	if (w->end_reason[0])
+		return; /* the first reason counts */
+	snprintf(w->end_reason, sizeof(w->end_reason), "%s", why);
+	w->end_is_fault = fault;
+	w->end_err = err;
+}
+
+static void on_kill(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	log_warning("%s: worker %d does not end; killed", w->vm->config.name,
+		    (int)w->process.pid);
+	if (w->kill_why)
+		set_end(w, -ECONNRESET, true, w->kill_why);
+	process_kill(&w->process);
+}
+
+static void kill_after(struct worker *w, int seconds, const char *why)
+{
+	const struct timeval t = { .tv_sec = seconds };
+
+	w->kill_why = why;
+	if (event_add(w->kill_ev, &t) < 0)
+		process_kill(&w->process);
+}
+
+void worker_fail(struct worker *w, int err, const char *fmt, ...)
+{
+	char why[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	set_end(w, err, true, why);
+	process_kill(&w->process);
+}
+
+void worker_fail_soon(struct worker *w, const char *why)
+{
+	log_debug("%s: %s", w->vm->config.name, why);
+	kill_after(w, FAIL_SECONDS, why);
+}
+
+static void on_turned_off(void *arg, const json_t *result, const struct rpc_error *e)
+{
+	struct worker *w = arg;
+
+	/* The connection may end before the answer; then the process is ending as well. */
+	if (e && e->err != -ECONNRESET && e->err != -ECONNABORTED)
+		process_kill(&w->process);
+}
+
+void worker_turn_off(struct worker *w)
+{
+	set_end(w, -ECANCELED, false, "turned off");
+	if (!w->up || worker_call(w, "vm.turn_off", NULL, TURN_OFF_SECONDS * 1000,
+				  on_turned_off, w) < 0)
+		process_kill(&w->process);
+	else
+		kill_after(w, TURN_OFF_SECONDS, NULL);
+}
+
+/* ---- the beginning ---- */
+
+static struct worker *worker_new(struct vmms *v, struct vm *vm)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->v = v;
+	w->vm = vm;
+	w->process.pidfd = -1;
+	w->kill_ev = event_new(v->base, -1, 0, on_kill, w);
+	if (!w->kill_ev ||
+	    asprintf(&w->console_socket, "%s/vms/%s/" RESOURCES_CONSOLE_SOCKET,
+		     v->settings.run_dir, vm->id_text) < 0) {
+		w->console_socket = NULL;
+		worker_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+/* From here on its end is noticed. */
+static int watch(struct worker *w)
+{
+	w->exit_ev = event_new(w->v->base, w->process.pidfd, EV_READ, on_exit_event, w);
+	if (!w->exit_ev || event_add(w->exit_ev, NULL) < 0)
+		return -ENOMEM;
+	w->vm->worker = w;
+	return 0;
+}
+
+/* What lets the next vmms know the process again. */
+static int write_record(struct worker *w)
+{
+	json_t *j = json_pack("{s:i, s:I, s:s}", "pid", (int)w->process.pid, "starttime",
+			      (json_int_t)w->process.starttime, "console_pty",
+			      w->console_pty);
+	cleanup_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+	json_decref(j);
+	if (!text)
+		return -ENOMEM;
+	return io_replace_file(w->res.run_dir, RESOURCES_RECORD, text, strlen(text),
+			       0600);
+}
+
+static int launch(struct worker *w, struct rpc_error *e)
+{
+	const char *const argv[] = { w->v->settings.vmwp,
+				     "--control-fd",
+				     "3",
+				     "--name",
+				     w->vm->config.name,
+				     "--id",
+				     w->vm->id_text,
+				     NULL };
+	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), gate = -1;
+	const struct spawn s = { .argv = argv,
+				 .fds = { null, w->res.log_fd, w->res.log_fd,
+					  w->res.control_fd } };
+	int r;
+
+	if (access(argv[0], X_OK) < 0)
+		return rpc_error_set(e, -errno,
+				     "the worker's program %s: %s; name it with "
+				     "--vmwp",
+				     argv[0], strerror(errno));
+	r = spawn_gated(&s, &w->process, &gate);
+	if (r < 0)
+		return rpc_error_set(e, r, "no worker could be started: %s",
+				     strerror(-r));
+	r = write_record(w);
+	if (r == 0)
+		r = watch(w);
+	if (r == 0)
+		r = spawn_open_gate(&gate);
+	if (r < 0) {
+		process_kill(&w->process);
+		waitpid(w->process.pid, NULL, 0);
+		w->vm->worker = NULL;
+		return rpc_error_set(e, r, "no worker could be started: %s",
+				     strerror(-r));
+	}
+	return 0;
+}
+
+int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
+		 struct rpc_error *e)
+{
+	const struct resources_env env = vmms_resources_env(v);
+	struct worker *w = worker_new(v, vm);
+	struct rpc_error why;
+	int r;
+
+	if (!w)
+		return rpc_error_set(e, -ENOMEM, "cannot start %s: no memory",
+				     vm->config.name);
+	r = resources_open(&env, vm, &w->res, e);
+	if (r < 0) {
+		worker_free(w);
+		return r;
+	}
+	w->have_res = true;
+	strcpy(w->console_pty, w->res.console_pty);
+	r = launch(w, &why);
+	if (r < 0) {
+		if (store_write_report(w->res.vm_dir, true, why.message) < 0)
+			log_warning("%s: %s", vm->config.name, why.message);
+		worker_free(w);
+		resources_remove(&env, vm);
+		return rpc_error_set(e, r, "cannot start %s: %s", vm->config.name,
+				     why.message);
+	}
+	/* Only the worker listens from here on: when it is gone, so is who would answer. */
+	close(take_fd(&w->res.control_fd));
+	vm->state = vm->worker_state = VM_STARTING;
+	vm->health = VM_OK;
+	vm->reason[0] = 0;
+	w->start_call = call;
+	vmms_changed(v, vm, VM_CHANGED_STATE);
+	link_open(w);
+	return 0;
+}
+
+/* ---- adoption ---- */
+
+static int read_record(struct vmms *v, const char *id, struct process *ret, char *ret_pty,
+		       size_t pty_size)
+{
+	cleanup_fd int dir = openat(v->instance.run_fd, id,
+				    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_free char *text = NULL;
+	const char *pty;
+	json_t *j, *pid, *start;
+	size_t len;
+	int r;
+
+	if (dir < 0)
+		return -ESRCH;
+	r = io_read_file(dir, RESOURCES_RECORD, RECORD_MAX, &text, &len);
+	j = r < 0 ? NULL : json_loadb(text, len, 0, NULL);
+	pid = json_object_get(j, "pid");
+	start = json_object_get(j, "starttime");
+	pty = json_string_value(json_object_get(j, "console_pty"));
+	snprintf(ret_pty, pty_size, "%s", pty ? pty : "");
+	r = json_is_integer(pid) && json_is_integer(start)
+		    ? process_open((pid_t)json_integer_value(pid),
+				   (uint64_t)json_integer_value(start), ret)
+		    : -ESRCH;
+	json_decref(j);
+	return r;
+}
+
+bool worker_is_alive(struct vmms *v, const char *id)
+{
+	struct process p;
+	char pty[2];
+
+	if (read_record(v, id, &p, pty, sizeof(pty)) < 0)
+		return false;
+	close(p.pidfd);
+	return true;
+}
+
+int worker_adopt(struct vmms *v, struct vm *vm)
+{
+	struct worker *w = worker_new(v, vm);
+	int r = w ? read_record(v, vm->id_text, &w->process, w->console_pty,
+				sizeof(w->console_pty))
+		  : -ENOMEM;
+
+	if (r == 0)
+		r = watch(w);
+	if (r < 0) {
+		if (w)
+			worker_free(w);
+		return r;
+	}
+	w->adopted = true;
+	w->up = true;
+	/* Until it says better. */
+	vm->state = vm->worker_state = VM_RUNNING;
+	vm->health = VM_OK;
+	vm->reason[0] = 0;
+	link_open(w);
+	return 0;
+}
+
+void worker_leave(struct worker *w)
+{
+	struct rpc_call *call = take_ptr(&w->start_call);
+
+	if (call)
+		rpc_call_fail(call, -ECONNABORTED, "vmms is stopping");
+	w->vm->worker = NULL;
+	worker_free(w);
+}
+
+int worker_call(struct worker *w, const char *method, json_t *params,
+		unsigned int timeout_ms, rpc_peer_fn fn, void *arg)
+{
+	if (!w->peer) {
+		json_decref(params);
+		return -EPIPE;
+	}
+	return rpc_peer_call(w->peer, method, params, NULL, 0, timeout_ms, fn, arg);
+}
