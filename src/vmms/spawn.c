@@ -42,9 +42,9 @@ static int read_starttime(pid_t pid, uint64_t *ret)
 /* What the service manager said to vmms alone (sd_notify(3), sd_listen_fds(3)). */
 static void forget_service_manager(void)
 {
-	static const char *const names[] = { "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID",
-					     "LISTEN_FDNAMES", "WATCHDOG_USEC",
-					     "WATCHDOG_PID" };
+	static const char *const names[] = { "NOTIFY_SOCKET", "LISTEN_FDS",
+					     "LISTEN_PID",    "LISTEN_FDNAMES",
+					     "WATCHDOG_USEC", "WATCHDOG_PID" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		unsetenv(names[i]);
