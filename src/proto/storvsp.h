@@ -11,8 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Interface type of the offer: ba6163d9-04a1-4d29-b605-72e2ffb1dc7f, as GUID_INIT() takes it. */
-#define VSTOR_SCSI_INTERFACE 0xba6163d9, 0x04a1, 0x4d29, 0xb605, 0x72e2ffb1dc7f
+/* Interface type of the offer, in wire order: ba6163d9-04a1-4d29-b605-72e2ffb1dc7f. */
+#define VSTOR_SCSI_TYPE                                                                 \
+	{                                                                               \
+		0xd9, 0x63, 0x61, 0xba, 0xa1, 0x04, 0x29, 0x4d, 0xb6, 0x05, 0x72, 0xe2, \
+			0xff, 0xb1, 0xdc, 0x7f                                          \
+	}
 
 enum vstor_operation {
 	VSTOR_COMPLETE_IO = 1,

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of the controller: the device (storvsp.c), its negotiation (storvsp_init.c), a channel and its commands (storvsp_io.c). */
+#ifndef VSP_STORVSP_STORVSP_PRIV_H
+#define VSP_STORVSP_STORVSP_PRIV_H
+
+#include "proto/storvsp.h"
+#include "vsp/storvsp/storvsp.h"
+
+/* Commands under way on one channel. What the guest sends beyond waits in its ring. */
+#define STORVSP_DEPTH 256u
+/* Pages of the largest transfer, and one when it begins inside a page. */
+#define STORVSP_IOVS (STORVSP_TRANSFER_MAX / 4096u + 1u)
+
+enum storvsp_phase {
+	STORVSP_BEGIN,
+	STORVSP_VERSION,
+	STORVSP_PROPERTIES,
+	STORVSP_END,
+	STORVSP_READY,
+};
+
+/* How far the guest's driver has come. Pure: packets in, answers out. */
+struct storvsp_init {
+	enum storvsp_phase phase;
+	uint16_t version; /* 0 before it is agreed */
+	unsigned int max_sub_channels;
+};
+
+void storvsp_init_reset(struct storvsp_init *in, unsigned int max_sub_channels);
+/*
+ * Answers a packet of the negotiation in place: operation and status, and what it asked for. *ret_subs: sub-channels to make, 0 for
+ * none; storvsp_init_no_subs() turns the answer when that fails.
+ */
+void storvsp_init_packet(struct storvsp_init *in, struct vstor_packet *p,
+			 unsigned int *ret_subs);
+void storvsp_init_no_subs(struct vstor_packet *p);
+
+struct storvsp {
+	/* Fixed after init. */
+	struct vsp *vsp;
+	enum aio_engine engine;
+	unsigned int max_sub_channels;
+	char name[32];
+	void (*removed)(void *opaque);
+	void *removed_opaque;
+	/* Serving thread of the primary channel; between its close and open, the bus thread. */
+	struct storvsp_init init;
+	/* Any thread. */
+	atomic_bool ready;          /* the guest's driver is up: sub-channels serve */
+	atomic_bool rescan;         /* units came or went, and the guest was not told */
+	struct scsi_target target;  /* path 0, target 0 */
+	struct scsi_target nowhere; /* every other: no units */
+};
+
+struct storvsp_request {
+	struct scsi_cmd cmd;
+	struct storvsp_channel *ch;
+	struct storvsp_request *next;
+	uint64_t transaction_id;
+	bool wants_completion;
+	/* The answer; its srb holds the guest's numbers. */
+	size_t packet_bytes;
+	struct vstor_packet packet;
+	struct iovec iov[STORVSP_IOVS];
+};
+
+/* One open channel. Thread: serving. */
+struct storvsp_channel {
+	struct storvsp *s;
+	struct vsp_channel *vc;
+	const struct guestmem *gm;
+	struct aio *aio;
+	bool is_primary;
+	unsigned int active;
+	struct storvsp_request *free;
+	/* Taken in order the first time, so that what was never needed is never touched. */
+	unsigned int used;
+	struct storvsp_request *requests;
+};
+
+extern const struct vsp_ops storvsp_ops;
+
+#endif
