@@ -53,3 +53,12 @@ void guid_new(struct guid *ret)
 	uuid_generate_random(u);
 	guid_swap(ret->b, u);
 }
+
+void guid_derive(const struct guid *space, const char *name, struct guid *ret)
+{
+	uuid_t ns, u;
+
+	guid_swap(ns, space->b);
+	uuid_generate_sha1(u, ns, name, strlen(name));
+	guid_swap(ret->b, u);
+}

@@ -35,5 +35,7 @@ void guid_format(const struct guid *g, char str[GUID_STR_LEN]);
 int guid_parse(const char *str, struct guid *ret) __must_check;
 /* A random (version 4) GUID, by libuuid. */
 void guid_new(struct guid *ret);
+/* The same for the same space and name, always (version 5, RFC 4122 4.3). */
+void guid_derive(const struct guid *space, const char *name, struct guid *ret);
 
 #endif

@@ -58,6 +58,20 @@ START_TEST(new_is_random_version_4)
 }
 END_TEST
 
+START_TEST(derive_is_version_5)
+{
+	/* RFC 4122's DNS name space, and what every implementation makes of this name in it. */
+	static const struct guid dns =
+		GUID_INIT(0x6ba7b810, 0x9dad, 0x11d1, 0x80b4, 0x00c04fd430c8);
+	char str[GUID_STR_LEN];
+	struct guid g;
+
+	guid_derive(&dns, "www.example.com", &g);
+	guid_format(&g, str);
+	ck_assert_str_eq(str, "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("guid");
@@ -67,6 +81,7 @@ static Suite *suite(void)
 	tcase_add_test(t, format_and_parse_agree);
 	tcase_add_loop_test(t, parse_refuses, 0, ARRAY_SIZE(bad));
 	tcase_add_test(t, new_is_random_version_4);
+	tcase_add_test(t, derive_is_version_5);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A worker driven without vmms, for the benchmarks and tests that need one VM and nothing else."""
+import array
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def build_dir():
+    """The release build, for a debug build measures nothing."""
+    for name in ("build-release", "build"):
+        path = os.path.join(TOP, name)
+        if os.path.exists(os.path.join(path, "src/vmwp/vmwp")):
+            return path
+    raise SystemExit("bench: no build; run 'meson setup build-release --buildtype=release && ninja -C build-release'")
+
+
+def pss_kib(pid, guest_mapping="memfd"):
+    """Proportional set size in KiB without the mappings of guest memory."""
+    total, skip = 0, False
+    with open("/proc/%d/smaps" % pid) as f:
+        for line in f:
+            first = line.split(" ", 1)[0]
+            if "-" in first and not first.endswith(":"):
+                skip = guest_mapping in line
+            elif line.startswith("Pss:") and not skip:
+                total += int(line.split()[1])
+    return total
+
+
+class Worker:
+    """A vmwp that is handed its descriptors as vmms would hand them."""
+
+    def __init__(self, kernel, cmdline, cpus=1, memory_mib=64, drives=(), initrd=None):
+        self.dir = tempfile.mkdtemp(prefix="bench-")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.path = os.path.join(self.dir, "worker.sock")
+        self.listener.bind(self.path)
+        self.listener.listen(4)
+        self.log = open(os.path.join(self.dir, "log"), "ab")
+        self.console_path = os.path.join(self.dir, "console.sock")
+        self.console_listener = socket.socket(socket.AF_UNIX)
+        self.console_listener.bind(self.console_path)
+        self.console_listener.listen(4)
+        self.kernel, self.cmdline, self.initrd = kernel, cmdline, initrd
+        self.cpus, self.memory, self.drives = cpus, memory_mib << 20, drives
+        self.next_id = 0
+        self.buf = b""
+
+    def spawn(self):
+        fd = self.listener.fileno()
+        self.console = socket.socket(socket.AF_UNIX)
+        self.console.connect(self.console_path)  # waits in the backlog: shown all from the start
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+        kvm = os.open("/dev/kvm", os.O_RDWR)
+        kernel = os.open(self.kernel, os.O_RDONLY)
+        fds = [("kvm", kvm), ("kernel", kernel), ("console_socket", self.console_listener.fileno())]
+        if self.initrd:
+            fds.append(("initrd", os.open(self.initrd, os.O_RDONLY)))
+        drives = []
+        for lun, path in enumerate(self.drives):
+            fds.append(("scsi/0/%d" % lun, os.open(path, os.O_RDWR)))
+            drives.append({"lun": lun, "kind": "disk", "path": path})
+        config = {"schema": 1, "name": "bench", "processors": {"count": self.cpus},
+                  "memory": {"bytes": self.memory},
+                  "boot": {"kernel": self.kernel, "initrd": self.initrd, "cmdline": self.cmdline},
+                  "scsi": [{"drives": drives}] if drives else []}
+        # Both requests wait in the socket, so that the clock runs for the worker alone.
+        self._send("worker.setup", {"config": config, "fds": [r for r, _ in fds]}, [d for _, d in fds])
+        self._send("vm.start", {})
+        vmwp = os.path.join(build_dir(), "src/vmwp/vmwp")
+        self.t0 = time.perf_counter()
+        self.proc = subprocess.Popen(
+            [vmwp, "--control-fd", str(fd), "--name", "bench", "--id", str(uuid.uuid4())],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[fd])
+        for role, d in fds:
+            if role != "console_socket":
+                os.close(d)
+        return self
+
+    def _send(self, method, params, fds=()):
+        self.next_id += 1
+        line = json.dumps({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params},
+                          separators=(",", ":")).encode() + b"\n"
+        anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.sock.sendmsg([line], anc)
+        return self.next_id
+
+    def answer(self, want, timeout=60):
+        end = time.monotonic() + timeout
+        while True:
+            while b"\n" in self.buf:
+                line, self.buf = self.buf.split(b"\n", 1)
+                doc = json.loads(line)
+                if doc.get("id") == want:
+                    if "error" in doc:
+                        raise RuntimeError(doc["error"]["message"])
+                    return doc["result"]
+            if not select.select([self.sock], [], [], max(0, end - time.monotonic()))[0]:
+                raise RuntimeError("the worker did not answer")
+            data = self.sock.recv(65536)
+            if not data:
+                raise RuntimeError("the worker closed its socket; its log:\n" + open(self.log.name).read())
+            self.buf += data
+
+    def call(self, method, params=None):
+        return self.answer(self._send(method, params or {}))
+
+    def first_byte(self, timeout=60):
+        """Seconds from exec to the guest's first byte on the console."""
+        if not select.select([self.console], [], [], timeout)[0]:
+            raise RuntimeError("nothing on the console; the log:\n" + open(self.log.name).read())
+        return time.perf_counter() - self.t0
+
+    def until(self, text, timeout=120):
+        """Everything on the console up to and with a line that begins with `text`."""
+        seen, end = b"", time.monotonic() + timeout
+        while True:
+            for line in seen.split(b"\n")[:-1]:
+                if line.strip().startswith(text.encode()):
+                    return seen.decode(errors="replace")
+            if not select.select([self.console], [], [], max(0, end - time.monotonic()))[0]:
+                raise RuntimeError("'%s' did not come; the console says:\n%s" % (text, seen.decode(errors="replace")))
+            data = self.console.recv(65536)
+            if not data:
+                raise RuntimeError("the console ended:\n%s\nlog:\n%s" % (seen.decode(errors="replace"),
+                                                                      open(self.log.name).read()))
+            seen += data
+
+    def close(self):
+        if self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGKILL)
+        self.proc.wait()
+        for s in (self.sock, self.console, self.listener, self.console_listener, self.log):
+            s.close()
+        for name in os.listdir(self.dir):
+            os.unlink(os.path.join(self.dir, name))
+        os.rmdir(self.dir)

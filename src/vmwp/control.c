@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The methods of the control socket (docs/architecture.md): each unpacks, calls the machine, answers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "vmwp/status.h"
+#include "vmwp/worker_priv.h"
+
+static void answer(struct rpc_call *call, int r, const struct machine_error *error)
+{
+	if (r < 0)
+		rpc_call_fail(call, r, "%s", error->text);
+	else
+		rpc_call_reply(call, json_object());
+}
+
+/* machine_done_fn of every operation that a call waits for. */
+static void answer_done(void *opaque, int r, const struct machine_error *error)
+{
+	answer(opaque, r, error);
+}
+
+/* The machine, or NULL when there is none and the call was answered so. */
+static struct machine *machine_of(struct worker *w, struct rpc_call *call)
+{
+	if (!w->machine)
+		rpc_call_fail(call, -EBUSY, "the worker was not set up yet");
+	return w->machine;
+}
+
+static void hello(struct rpc_call *call, void *ctx)
+{
+	struct worker *w = ctx;
+	char id[GUID_STR_LEN];
+
+	guid_format(&w->options->id, id);
+	rpc_call_reply(call,
+		       json_pack("{s:s, s:s, s:i, s:b, s:o}", "version", VMMS_VERSION,
+				 "id", id, "pid", (int)getpid(), "configured",
+				 w->machine != NULL, "status",
+				 w->machine ? status_json(w->machine) : json_null()));
+}
+
+static int attach_all(struct worker *w, struct rpc_call *call, struct machine *m,
+		      struct machine_error *error)
+{
+	for (size_t i = 0; i < w->config->drive_count; i++) {
+		const struct drive_config *d = &w->config->drives[i];
+		char role[32];
+		int fd, r;
+
+		snprintf(role, sizeof(role), "scsi/%u/%u", d->controller, d->lun);
+		fd = rpc_call_take_fd(call, role);
+		if (fd < 0 && d->path) {
+			snprintf(error->text, sizeof(error->text),
+				 "no descriptor came for %s (%s)", role, d->path);
+			return -EINVAL;
+		}
+		r = machine_drive_attach(m, d, fd, error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int build(struct worker *w, struct rpc_call *call, struct machine **ret,
+		 struct machine_error *error)
+{
+	const struct machine_env env = { .loop = w->loop,
+					 .id = w->options->id,
+					 .changed = worker_changed,
+					 .ended = worker_ended,
+					 .opaque = w };
+	const struct machine_fds fds = {
+		.kvm = rpc_call_take_fd(call, "kvm"),
+		.kernel = rpc_call_take_fd(call, "kernel"),
+		.initrd = rpc_call_take_fd(call, "initrd"),
+		.console_pty = rpc_call_take_fd(call, "console_pty"),
+		.console_socket = rpc_call_take_fd(call, "console_socket"),
+		.console_log = rpc_call_take_fd(call, "console_log"),
+	};
+	struct machine *m;
+	int r = machine_new(w->config, &fds, &env, &m, error);
+
+	if (r < 0)
+		return r;
+	r = attach_all(w, call, m, error);
+	if (r < 0) {
+		machine_free(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+static void setup(struct rpc_call *call, void *ctx)
+{
+	struct worker *w = ctx;
+	struct machine_error error = { "" };
+	struct config_error why;
+	struct vm_config *config;
+	int r;
+
+	if (w->config) {
+		rpc_call_fail(call, -EBUSY, "the worker is set up already");
+		return;
+	}
+	config = calloc(1, sizeof(*config));
+	r = config ? config_from_json(json_object_get(rpc_call_params(call), "config"),
+				      config, &why)
+		   : -ENOMEM;
+	if (r < 0) {
+		free(config);
+		rpc_call_fail(call, r, "%s",
+			      r == -ENOMEM ? "out of memory" : why.message);
+		return;
+	}
+	w->config = config;
+	r = build(w, call, &w->machine, &error);
+	if (r < 0) {
+		w->config = NULL;
+		config_done(config);
+		free(config);
+	} else {
+		w->report_fd = rpc_call_take_fd(call, "report");
+	}
+	answer(call, r, &error);
+}
+
+static void start(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+
+	if (m)
+		answer(call, machine_start(m, &error), &error);
+}
+
+static void pause_(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+	int r;
+
+	if (!m)
+		return;
+	r = machine_pause(m, answer_done, call, &error);
+	if (r < 0)
+		answer(call, r, &error);
+}
+
+static void resume(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+
+	if (m)
+		answer(call, machine_resume(m, &error), &error);
+}
+
+static void reset(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+	int r;
+
+	if (!m)
+		return;
+	r = machine_reset(m, answer_done, call, &error);
+	if (r < 0)
+		answer(call, r, &error);
+}
+
+static void shutdown_(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+	int r;
+
+	if (!m)
+		return;
+	r = machine_shutdown(m, !strcmp(rpc_call_string(call, "type"), "restart"),
+			     rpc_call_bool(call, "force"),
+			     rpc_call_string(call, "reason"), answer_done, call, &error);
+	if (r == -ENOTCONN) {
+		struct rpc_error e = { 0 };
+
+		rpc_error_set_code(&e, RPC_NO_SERVICE, "%s", error.text);
+		rpc_call_error(call, &e);
+	} else if (r < 0) {
+		answer(call, r, &error);
+	}
+}
+
+static void turn_off(struct rpc_call *call, void *ctx)
+{
+	struct worker *w = ctx;
+	struct machine *m = machine_of(w, call);
+
+	if (!m)
+		return;
+	if (w->turn_off) {
+		rpc_call_fail(call, -EALREADY, "the VM is being turned off");
+		return;
+	}
+	w->turn_off = call;
+	machine_turn_off(m, "turned off by the operator");
+}
+
+static void status(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+
+	if (m)
+		rpc_call_reply(call, status_json(m));
+}
+
+static void integration_set(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+
+	if (m)
+		answer(call,
+		       machine_integration(m, rpc_call_string(call, "service"),
+					   rpc_call_bool(call, "enabled"), &error),
+		       &error);
+}
+
+/* Where a drive is, from params that the table has bounded, and its descriptor, -1 when none came. */
+static int drive_place(struct rpc_call *call, unsigned int *controller, unsigned int *lun)
+{
+	char role[32];
+
+	*controller = (unsigned int)rpc_call_integer(call, "controller", 0);
+	*lun = (unsigned int)rpc_call_integer(call, "lun", 0);
+	snprintf(role, sizeof(role), "scsi/%u/%u", *controller, *lun);
+	return rpc_call_take_fd(call, role);
+}
+
+static void drive_attach(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+	struct drive_config drive;
+	struct config_error why;
+	unsigned int controller, lun;
+	cleanup_fd int fd = -1;
+	int r;
+
+	if (!m)
+		return;
+	fd = drive_place(call, &controller, &lun);
+	r = config_drive_from_json(json_object_get(rpc_call_params(call), "drive"),
+				   controller, &drive, &why);
+	if (r < 0) {
+		rpc_call_fail(call, r, "%s", why.message);
+		return;
+	}
+	if (drive.lun != lun)
+		r = machine_fail(&error, -EINVAL, "drive: lun is %u, not %u", drive.lun,
+				 lun);
+	else
+		r = machine_drive_attach(m, &drive, take_fd(&fd), &error);
+	config_drive_done(&drive);
+	answer(call, r, &error);
+}
+
+static void drive_detach(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+
+	if (m)
+		answer(call,
+		       machine_drive_detach(
+			       m, (unsigned int)rpc_call_integer(call, "controller", 0),
+			       (unsigned int)rpc_call_integer(call, "lun", 0), &error),
+		       &error);
+}
+
+static void dvd_change(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+	unsigned int controller, lun;
+	int fd;
+
+	if (!m)
+		return;
+	fd = drive_place(call, &controller, &lun);
+	answer(call, machine_dvd_change(m, controller, lun, fd, &error), &error);
+}
+
+const struct rpc_handler control_handlers[] = {
+	{ "worker.hello", hello },
+	{ "worker.setup", setup },
+	{ "vm.start", start },
+	{ "vm.pause", pause_ },
+	{ "vm.resume", resume },
+	{ "vm.reset", reset },
+	{ "vm.shutdown", shutdown_ },
+	{ "vm.turn_off", turn_off },
+	{ "vm.status", status },
+	{ "integration.set", integration_set },
+	{ "drive.attach", drive_attach },
+	{ "drive.detach", drive_detach },
+	{ "dvd.change", dvd_change },
+};
+const size_t control_handler_count = ARRAY_SIZE(control_handlers);
