@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <x86intrin.h>
@@ -66,21 +65,16 @@ static bool tsc_is_ours(struct vp *vp)
 	return m.entry.data >= before && m.entry.data <= __rdtsc();
 }
 
+/* 10 KiB of the VP's stack, rather than a heap arena of the thread's own. */
 static int cpuid_set(struct vp *vp)
 {
 	const struct cpuid_table *common = vp->p->cpuid;
-	struct cpuid_table *t = malloc(sizeof(*t));
-	int r = 0;
+	struct cpuid_table t;
 
-	if (!t)
-		return -ENOMEM;
-	t->head = common->head;
-	memcpy(t->entry, common->entry, common->head.nent * sizeof(t->entry[0]));
-	cpuid_for_vp(t, vp->index);
-	if (ioctl(vp->fd, KVM_SET_CPUID2, t) < 0)
-		r = -errno;
-	free(t);
-	return r;
+	t.head = common->head;
+	memcpy(t.entry, common->entry, common->head.nent * sizeof(t.entry[0]));
+	cpuid_for_vp(&t, vp->index);
+	return ioctl(vp->fd, KVM_SET_CPUID2, &t) < 0 ? -errno : 0;
 }
 
 int vp_state_init(struct vp *vp, bool *ret_tsc_ours)
