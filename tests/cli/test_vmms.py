@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""vmctl against the real vmms, with a worker that has no machine: each verb from end to end, and what goes wrong."""
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import cli
+from cli import Skip, equal, main, test
+
+VMMS = os.environ.get('VMMS', '')
+FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fake_vmwp')
+PATIENCE = 30
+
+
+class Vmms:
+    """A private vmms. Use as a context; its VMs end with it."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='vmms.')
+        self.run_dir = os.path.join(self.folder.name, 'run')
+        self.state_dir = os.path.join(self.folder.name, 'state')
+        self.path = os.path.join(self.run_dir, 'vmms.sock')
+        self.child = None
+
+    def argv(self):
+        return [VMMS, '--state-dir', self.state_dir, '--run-dir', self.run_dir, '--vmwp', FAKE]
+
+    def start(self):
+        with open(os.path.join(self.folder.name, 'log'), 'ab') as log:
+            # Its log says when it serves; sd_notify(3) would, too.
+            self.child = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE
+        while cli.vmctl('host', 'info', sock=self.path)[0]:
+            if self.child.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError('vmms does not start: ' + self.log())
+            select.select([], [], [], 0.02)
+
+    def log(self):
+        with open(os.path.join(self.folder.name, 'log'), encoding='utf-8') as f:
+            return f.read()
+
+    def __enter__(self):
+        if not VMMS:
+            raise Skip('vmms is not built')
+        self.start()
+        return self
+
+    def __exit__(self, *unused):
+        for vm in json.loads(cli.vmctl('list', '--json', sock=self.path)[1] or '{"vms":[]}').get('vms', []):
+            cli.vmctl('stop', vm['id'], '--force', sock=self.path)
+        self.child.terminate()
+        self.child.wait(PATIENCE)
+        self.folder.cleanup()
+
+    def vmctl(self, *args):
+        return cli.vmctl(*args, sock=self.path)
+
+    def ok(self, *args):
+        """Standard output of a command that must succeed."""
+        status, out, err = self.vmctl(*args)
+        equal((status, err), (0, ''), args)
+        return out
+
+    def document(self, *args):
+        return json.loads(self.ok(*args, '--json'))
+
+    def create(self, name, *words):
+        self.ok('create', name, '--memory', '64M', '--kernel', '/dev/null', '--cmdline', ' '.join(words))
+
+
+@test
+def a_life():
+    """create, start, pause, resume, restart, set, stop, delete"""
+    with Vmms() as vmms:
+        equal(vmms.ok('create', 'web1', '--memory', '64M', '--cpus', '2', '--kernel', '/dev/null'),
+              'web1 is made; to start it: vmctl start web1\n')
+        equal(vmms.ok('start', 'web1', '--wait', 'heartbeat'), 'web1 is Running\n')
+        equal(vmms.ok('pause', 'web1'), 'web1 is Paused\n')
+        equal(vmms.ok('resume', 'web1'), 'web1 is Running\n')
+        equal(vmms.ok('restart', 'web1'), 'web1 is Running\n')
+        equal(vmms.ok('restart', 'web1', '--force'), 'web1 is Running\n')
+        equal(vmms.ok('set', 'web1', '--name', 'www', '--notes', 'n'), 'www is changed\n')
+        equal(vmms.ok('wait', 'www', 'running'), 'www is Running\n')
+        equal(vmms.ok('stop', 'www'), 'www is Off\n')
+        equal(vmms.ok('delete', 'www'), 'www is deleted\n')
+        equal(vmms.ok('list'), 'There is no VM. To make one: vmctl create --help\n')
+
+
+@test
+def documents():
+    """--json: the members of a VM, as vmms-rpc(7) lists them"""
+    summary = ['id', 'name', 'state', 'health', 'reason', 'heartbeat', 'processors', 'memory_bytes', 'uptime_us']
+    with Vmms() as vmms:
+        vmms.create('web1')
+        vm = vmms.document('start', 'web1')
+        equal(list(vm), summary)
+        equal([v['name'] for v in vmms.document('list')['vms']], ['web1'])
+        shown = vmms.document('show', vm['id'])
+        equal(list(shown), summary + ['config', 'worker_pid', 'console_socket', 'console_pty', 'log', 'status'])
+        equal(shown['config']['memory'], {'bytes': 64 << 20})
+        equal(vmms.document('delete', 'web1') if vmms.document('stop', 'web1') else None, {})
+
+
+@test
+def unknown_vm():
+    """an unknown VM, each verb that names one"""
+    with Vmms() as vmms:
+        said = set()
+        for verb in cli.verbs():
+            more = {'set': ['--cpus', '2'], 'wait': ['off']}.get(verb, [])
+            if verb in ('create', 'list', 'events', 'host check', 'host info'):
+                continue
+            status, out, err = vmms.vmctl(verb, 'nobody', *more)
+            equal((status, out), (1, ''), verb)
+            assert err.startswith(f'vmctl {verb}: ') and 'nobody' in err and err.count('\n') == 1, err
+            said.add(err.split(': ', 1)[1])
+        equal(len(said), 1, said)
+
+
+@test
+def wrong_states():
+    """what the state does not allow"""
+    with Vmms() as vmms:
+        vmms.create('web1')
+        for verb in ('stop', 'pause', 'resume', 'restart', 'console'):
+            status, out, err = vmms.vmctl(verb, 'web1')
+            equal((status, out), (1, ''), verb)
+            assert 'web1' in err and err.count('\n') == 1, err
+        vmms.ok('start', 'web1')
+        for argv in (['start', 'web1'], ['delete', 'web1'], ['set', 'web1', '--cpus', '4'], ['resume', 'web1']):
+            status, out, err = vmms.vmctl(*argv)
+            equal((status, out), (1, ''), argv)
+            assert 'web1' in err and err.count('\n') == 1, err
+
+
+@test
+def wrong_configurations():
+    """what vm.json(5) does not allow: the member is named, nothing is made"""
+    rows = [(['--memory', '1M'], 'memory'), (['--cpus', '65'], 'processors'), (['--notes', 'x' * 5000], 'notes'),
+            (['--cmdline', 'x' * 3000], 'cmdline')]
+    with Vmms() as vmms:
+        for argv, named in rows:
+            status, out, err = vmms.vmctl('create', 'web1', *argv)
+            equal((status, out), (1, ''), argv)
+            assert named in err and err.count('\n') == 1, err
+        for name in ('', 'a/b', ' x', 'x' * 200, '5e2b3c1a-0d5f-4a7e-9b51-1f6f6f2b7a01'):
+            equal(vmms.vmctl('create', name)[0], 1, name)
+        vmms.create('web1')
+        status, _, err = vmms.vmctl('create', 'web1')
+        equal(status, 1)
+        assert 'already' in err, err
+        equal(len(vmms.document('list')['vms']), 1)
+
+
+@test
+def guest_without_service():
+    """stop of a guest that has no shutdown service says what to do"""
+    with Vmms() as vmms:
+        vmms.create('web1', 'fake.noic')
+        vmms.ok('start', 'web1')
+        status, _, err = vmms.vmctl('stop', 'web1')
+        equal(status, 1)
+        assert 'shutdown' in err and err.count('\n') == 1, err
+        equal(vmms.ok('stop', 'web1', '--force'), 'web1 is Off\n')
+
+
+@test
+def deaf_guest():
+    """stop of a guest that does not react ends in time and leaves it Running"""
+    with Vmms() as vmms:
+        vmms.create('web1', 'fake.deaf')
+        vmms.ok('start', 'web1')
+        status, _, err = vmms.vmctl('stop', 'web1', '--timeout', '1')
+        equal(status, 1)
+        assert '--force' in err, err
+        equal(vmms.document('list')['vms'][0]['state'], 'Running')
+
+
+@test
+def no_heartbeat():
+    """start --wait heartbeat of a guest without one ends in time"""
+    with Vmms() as vmms:
+        vmms.create('web1', 'fake.nobeat')
+        status, _, err = vmms.vmctl('start', 'web1', '--wait', 'heartbeat', '--timeout', '1')
+        equal(status, 1)
+        assert 'heartbeat' in err, err
+
+
+@test
+def worker_that_refuses():
+    """a start that the worker refuses, or does not survive: why, in the message and in show"""
+    for word in ('fake.nostart', 'fake.die'):
+        with Vmms() as vmms:
+            vmms.create('web1', word)
+            status, out, err = vmms.vmctl('start', 'web1')
+            equal((status, out), (1, ''), word)
+            assert 'web1' in err and err.count('\n') == 1, err
+            shown = vmms.document('show', 'web1')
+            equal((shown['state'], shown['health']), ('Off', 'Critical'), word)
+            assert shown['reason'], shown
+
+
+@test
+def panic():
+    """a guest's panic: Critical, and its words in show"""
+    with Vmms() as vmms:
+        vmms.create('web1', 'fake.panic')
+        vmms.ok('start', 'web1')
+        out = vmms.ok('show', 'web1')
+        assert 'Health        Critical\n' in out and out.endswith('Its last words:\nfake panic\n'), out
+
+
+@test
+def worker_killed():
+    """SIGKILL of a worker: its VM is Off and says so, another goes on"""
+    with Vmms() as vmms:
+        for name in ('web1', 'web2'):
+            vmms.create(name)
+            vmms.ok('start', name)
+        os.kill(vmms.document('show', 'web1')['worker_pid'], signal.SIGKILL)
+        vmms.ok('wait', 'web1', 'off')
+        states = {v['name']: (v['state'], v['health']) for v in vmms.document('list')['vms']}
+        equal(states, {'web1': ('Off', 'Critical'), 'web2': ('Running', 'Ok')})
+        assert 'signal 9' in vmms.document('show', 'web1')['reason']
+
+
+@test
+def daemon_killed():
+    """SIGKILL of vmms: the next finds its VMs Running and can stop them"""
+    with Vmms() as vmms:
+        for name in ('web1', 'web2', 'web3'):
+            vmms.create(name)
+            vmms.ok('start', name)
+        pids = [vmms.document('show', n)['worker_pid'] for n in ('web1', 'web2', 'web3')]
+        vmms.child.kill()
+        vmms.child.wait()
+        equal(vmms.vmctl('list')[0], 1)
+        vmms.start()
+        for name, pid in zip(('web1', 'web2', 'web3'), pids):
+            equal(vmms.ok('wait', name, 'running'), f'{name} is Running\n')
+            equal(vmms.document('show', name)['worker_pid'], pid)
+            equal(vmms.ok('stop', name), f'{name} is Off\n')
+
+
+@test
+def second_daemon():
+    """a second vmms with the same folders says who holds them"""
+    with Vmms() as vmms:
+        run = subprocess.run(vmms.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=PATIENCE, check=False)
+        equal(run.returncode, 1)
+        assert str(vmms.child.pid).encode() in run.stdout and run.stdout.count(b'\n') == 1, run.stdout
+        vmms.ok('list')
+
+
+@test
+def events():
+    """events: what happened, once, in order; --follow sees what comes"""
+    with Vmms() as vmms:
+        follower = subprocess.Popen([cli.VMCTL, '--socket', vmms.path, 'events', '--follow', '--json'],
+                                    stdout=subprocess.PIPE)
+        try:
+            vmms.create('web1')
+            vmms.ok('start', 'web1')
+            vmms.ok('stop', 'web1')
+            seen = vmms.document('events')
+            equal([e['seq'] for e in seen['events']], list(range(1, len(seen['events']) + 1)))
+            assert seen['events'][0]['type'] == 'created', seen
+            states = [e['state'] for e in seen['events'] if e['type'] == 'state']
+            equal(states[0], 'Starting')
+            equal(states[-1], 'Off')
+            watchdog = threading.Timer(PATIENCE, follower.kill)
+            watchdog.start()
+            equal([json.loads(follower.stdout.readline()) for _ in seen['events']], seen['events'])
+            watchdog.cancel()
+        finally:
+            follower.kill()
+            follower.wait()
+            follower.stdout.close()
+
+
+@test
+def console():
+    """console: both ways, until the VM is off"""
+    with Vmms() as vmms:
+        vmms.create('web1')
+        vmms.ok('start', 'web1')
+        child = subprocess.Popen([cli.VMCTL, '--socket', vmms.path, 'console', 'web1'], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        equal(child.stdout.readline(), b'fake console\r\n')
+        child.stdin.write(b'hello\n')
+        child.stdin.flush()
+        equal(child.stdout.readline(), b'HELLO\n')
+        vmms.ok('stop', 'web1')
+        equal(child.communicate(timeout=PATIENCE)[0], b'')
+        equal(child.returncode, 0)
+
+
+@test
+def log():
+    """log: of a VM that never ran, and of one that did"""
+    with Vmms() as vmms:
+        vmms.create('web1')
+        equal(vmms.document('log', 'web1'), {'lines': []})
+
+
+@test
+def host():
+    """host info and host check"""
+    with Vmms() as vmms:
+        info = vmms.document('host', 'info')
+        equal((info['pid'], info['vms'], info['workers']), (vmms.child.pid, 0, 0))
+        assert 'This host can run VMs.' in vmms.ok('host', 'check')
+
+
+@test
+def configurations_survive():
+    """a VM's configuration is there after vmms was stopped; show --json gives what create took"""
+    with Vmms() as vmms:
+        vmms.ok('create', 'web1', '--memory', '128M', '--cpus', '3', '--kernel', '/k', '--cmdline', 'a b', '--notes',
+                'größe', '--shutdown', 'off', '--disk', '/dev/null')
+        before = vmms.document('show', 'web1')
+        vmms.child.terminate()
+        vmms.child.wait(PATIENCE)
+        vmms.start()
+        after = vmms.document('show', 'web1')
+        equal(after['config'], before['config'])
+        equal((after['id'], after['config']['notes'], after['config']['integration']['shutdown']),
+              (before['id'], 'größe', False))
+
+
+@test
+def completes():
+    """completion offers the VMs of the real vmms"""
+    with Vmms() as vmms:
+        for name in ('web1', 'web2', 'db'):
+            vmms.create(name)
+        equal(cli.complete('--socket', vmms.path, 'start', 'w'), ['web1', 'web2'])
+
+
+main()
