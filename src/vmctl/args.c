@@ -91,8 +91,8 @@ static int parse_count(const char *text, uint64_t *ret)
 	for (; *text; text++) {
 		if (*text < '0' || *text > '9')
 			return -EINVAL;
-		v = v * 10 + (uint64_t)(*text - '0');
-		if (v > INT32_MAX)
+		if (mul_overflow(v, UINT64_C(10), &v) ||
+		    add_overflow(v, (uint64_t)(*text - '0'), &v) || v > INT64_MAX)
 			return -ERANGE;
 	}
 	*ret = v;

@@ -15,6 +15,7 @@ from cli import Skip, equal, main, test
 
 VMMS = os.environ.get('VMMS', '')
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fake_vmwp')
+KERNEL = os.path.abspath(__file__)  # a regular file; the worker that has no machine does not look into it
 PATIENCE = 30
 
 
@@ -27,9 +28,12 @@ class Vmms:
         self.state_dir = os.path.join(self.folder.name, 'state')
         self.path = os.path.join(self.run_dir, 'vmms.sock')
         self.child = None
+        self.config = os.path.join(self.folder.name, 'vmms.conf')
+        with open(self.config, 'w', encoding='utf-8') as f:
+            json.dump({'kvm_device': '/dev/null'}, f)
 
     def argv(self):
-        return [VMMS, '--state-dir', self.state_dir, '--run-dir', self.run_dir, '--vmwp', FAKE]
+        return [VMMS, '--state-dir', self.state_dir, '--run-dir', self.run_dir, '--vmwp', FAKE, '--config', self.config]
 
     def start(self):
         with open(os.path.join(self.folder.name, 'log'), 'ab') as log:
@@ -71,14 +75,14 @@ class Vmms:
         return json.loads(self.ok(*args, '--json'))
 
     def create(self, name, *words):
-        self.ok('create', name, '--memory', '64M', '--kernel', '/dev/null', '--cmdline', ' '.join(words))
+        self.ok('create', name, '--memory', '64M', '--kernel', KERNEL, '--cmdline', ' '.join(words))
 
 
 @test
 def a_life():
     """create, start, pause, resume, restart, set, stop, delete"""
     with Vmms() as vmms:
-        equal(vmms.ok('create', 'web1', '--memory', '64M', '--cpus', '2', '--kernel', '/dev/null'),
+        equal(vmms.ok('create', 'web1', '--memory', '64M', '--cpus', '2', '--kernel', KERNEL),
               'web1 is made; to start it: vmctl start web1\n')
         equal(vmms.ok('start', 'web1', '--wait', 'heartbeat'), 'web1 is Running\n')
         equal(vmms.ok('pause', 'web1'), 'web1 is Paused\n')
@@ -270,7 +274,9 @@ def events():
             vmms.ok('start', 'web1')
             vmms.ok('stop', 'web1')
             seen = vmms.document('events')
-            equal([e['seq'] for e in seen['events']], list(range(1, len(seen['events']) + 1)))
+            first = seen['events'][0]['seq']
+            equal([e['seq'] for e in seen['events']], list(range(first, seen['seq'] + 1)))
+            equal(vmms.document('events', '--since', str(first))['events'], seen['events'][1:])
             assert seen['events'][0]['type'] == 'created', seen
             states = [e['state'] for e in seen['events'] if e['type'] == 'state']
             equal(states[0], 'Starting')
