@@ -161,14 +161,14 @@ void aml_package(struct aml *a, uint8_t count)
 	put8(a, count);
 }
 
-/* A buffer states its size before its bytes: a word is kept free for it, which aml_resources_end() fills. */
+/* A buffer states its size before its bytes: a byte is kept free for it, which aml_resources_end() fills. */
 void aml_resources(struct aml *a)
 {
 	aml_name(a, "_CRS");
 	put8(a, AML_BUFFER);
 	begin(a);
-	put8(a, AML_WORD);
-	put_le(a, 0, 2);
+	put8(a, AML_BYTE);
+	put8(a, 0);
 }
 
 void aml_resources_end(struct aml *a)
@@ -182,9 +182,11 @@ void aml_resources_end(struct aml *a)
 		return;
 	}
 	at = a->open[a->depth - 1];
-	bytes = a->len - at - 3;
-	a->buf[at + 1] = (uint8_t)bytes;
-	a->buf[at + 2] = (uint8_t)(bytes >> 8);
+	bytes = a->len - at - 2;
+	if (bytes > UINT8_MAX)
+		a->failed = true;
+	else
+		a->buf[at + 1] = (uint8_t)bytes;
 	aml_close(a);
 }
 

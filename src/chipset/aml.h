@@ -29,7 +29,7 @@ void aml_scope(struct aml *a, const char *name);
 void aml_device(struct aml *a, const char *name);
 void aml_method(struct aml *a, const char *name, unsigned int args);
 void aml_package(struct aml *a, uint8_t count);
-/* Name(_CRS, ResourceTemplate(){…}), to be ended by aml_resources_end(). */
+/* Name(_CRS, ResourceTemplate(){…}) of up to 255 bytes, to be ended by aml_resources_end(). */
 void aml_resources(struct aml *a);
 void aml_resources_end(struct aml *a);
 void aml_close(struct aml *a);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include "chipset/device_priv.h"
 
+#define PCI_CONFIG_PORT 0xcf8u /* address, and data at 0xcfc */
+#define PCI_CONFIG_BYTES 8u
 #define KBC_COMMAND_PORT 0x64u
 #define KBC_PULSE_RESET 0xfeu
 #define PORT_A 0x92u
@@ -25,17 +27,25 @@ struct reset {
 	_Atomic uint8_t control, port_a;
 };
 
+/* A byte at 0xcf9 is this register; anything else there speaks to PCI configuration space, which is absent. */
+static bool is_control(uint64_t off, unsigned int len)
+{
+	return off == RESET_PORT - PCI_CONFIG_PORT && len == 1;
+}
+
 static uint64_t control_read(void *opaque, uint64_t off, unsigned int len)
 {
 	struct reset *rs = opaque;
 
-	return rs->control;
+	return is_control(off, len) ? rs->control : ~0ull;
 }
 
 static void control_write(void *opaque, uint64_t off, unsigned int len, uint64_t value)
 {
 	struct reset *rs = opaque;
 
+	if (!is_control(off, len))
+		return;
 	rs->control = value & RESET_KEPT;
 	if (value & RESET_CPU)
 		rs->env->reset(rs->env->opaque);
@@ -79,13 +89,13 @@ static void port_a_write(void *opaque, uint64_t off, unsigned int len, uint64_t 
 static const struct iobus_ops port_a_ops = { .read = port_a_read, .write = port_a_write };
 
 static const struct {
-	uint64_t port;
+	uint64_t port, bytes;
 	const char *name;
 	const struct iobus_ops *ops;
 } reset_regions[] = {
-	{ RESET_PORT, "reset control", &control_ops },
-	{ KBC_COMMAND_PORT, "keyboard controller", &kbc_ops },
-	{ PORT_A, "system control port A", &port_a_ops },
+	{ PCI_CONFIG_PORT, PCI_CONFIG_BYTES, "reset control", &control_ops },
+	{ KBC_COMMAND_PORT, 1, "keyboard controller", &kbc_ops },
+	{ PORT_A, 1, "system control port A", &port_a_ops },
 };
 
 static void reset_reset(void *dev)
@@ -117,8 +127,9 @@ static int reset_new(const struct board_env *env, void **ret)
 	rs->env = env;
 	reset_reset(rs);
 	for (size_t i = 0; i < ARRAY_SIZE(reset_regions); i++) {
-		int r = iobus_add(env->bus, IOBUS_PIO, reset_regions[i].port, 1,
-				  reset_regions[i].name, reset_regions[i].ops, rs);
+		int r = iobus_add(env->bus, IOBUS_PIO, reset_regions[i].port,
+				  reset_regions[i].bytes, reset_regions[i].name,
+				  reset_regions[i].ops, rs);
 
 		if (r < 0) {
 			remove_regions(rs, i);
