@@ -77,7 +77,8 @@ static int open_pty(struct resources *r, struct rpc_error *e)
 	return add_fd(r, "console_pty", take_fd(&fd), e);
 }
 
-static int open_log(int dir, const char *name, int *ret)
+/* access: O_WRONLY, or O_RDWR for the console's, which its worker trims (back/chardev.h). */
+static int open_log(int dir, const char *name, int access, int *ret)
 {
 	char older[64];
 	struct stat st;
@@ -88,7 +89,7 @@ static int open_log(int dir, const char *name, int *ret)
 		snprintf(older, sizeof(older), "%s.1", name);
 		renameat(dir, name, dir, older);
 	}
-	fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+	fd = openat(dir, name, access | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
 		    0640);
 	*ret = fd;
 	return fd < 0 ? -errno : 0;
@@ -96,11 +97,11 @@ static int open_log(int dir, const char *name, int *ret)
 
 static int open_files(struct resources *r, struct rpc_error *e)
 {
-	int fd, n = open_log(r->vm_dir, STORE_LOG, &r->log_fd);
+	int fd, n = open_log(r->vm_dir, STORE_LOG, O_WRONLY, &r->log_fd);
 
 	if (n < 0)
 		return rpc_error_set(e, n, "its log cannot be opened: %s", strerror(-n));
-	n = open_log(r->vm_dir, STORE_CONSOLE_LOG, &fd);
+	n = open_log(r->vm_dir, STORE_CONSOLE_LOG, O_RDWR, &fd);
 	if (n < 0)
 		return rpc_error_set(e, n, "its console's log cannot be opened: %s",
 				     strerror(-n));

@@ -53,7 +53,8 @@ class Vmms:
         """Start the daemon; return once its socket answers."""
         with open(self.log, "ab") as log:
             self.child = self.space.spawn(
-                [program("vmms"), "--state-dir", self.state_dir, "--run-dir", self.run_dir], stdout=log, stderr=log)
+                [program("vmms"), "--vmwp", program("vmwp"), "--state-dir", self.state_dir, "--run-dir", self.run_dir],
+                stdout=log, stderr=log)
         deadline = time.monotonic() + lablib.PATIENCE
         while True:
             end = socket.socket(socket.AF_UNIX)
