@@ -332,6 +332,8 @@ START_TEST(host_answers)
 	ck_assert_int_eq(raw_open(&p, &disk), 0);
 	answers = row->answers;
 	answers_n = row->answers_n;
+	results = 0;
+	calls_n = 0;
 	disk_submit(disk, NULL, &req);
 	ck_assert_uint_eq(results, 1);
 	ck_assert_msg(result == row->r, "%s: %d", row->name, result);
