@@ -19,6 +19,31 @@ static bool reachable(const struct synic *s, unsigned int vp, unsigned int sint)
 	return vp < s->vps && sint < HV_SINT_COUNT && !s->vp[vp].off;
 }
 
+static bool occupied(const struct hv_message *slot)
+{
+	return __atomic_load_n(&slot->message_type, __ATOMIC_SEQ_CST) != HVMSG_NONE;
+}
+
+/* The guest empties the slot and then looks at the flag; so it is set, and then the slot looked at once more. */
+static bool must_wait(struct hv_message *slot)
+{
+	if (!occupied(slot))
+		return false;
+	__atomic_fetch_or(&slot->message_flags, HV_MESSAGE_FLAG_PENDING,
+			  __ATOMIC_SEQ_CST);
+	return occupied(slot);
+}
+
+/* Payload first, type last; the flags by themselves, because the guest may still be looking at them. */
+static void fill(struct hv_message *slot, const struct hv_message *msg)
+{
+	slot->payload_size = msg->payload_size;
+	slot->sender = msg->sender;
+	memcpy(slot->payload, msg->payload, sizeof(msg->payload));
+	__atomic_store_n(&slot->message_flags, msg->message_flags, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&slot->message_type, msg->message_type, __ATOMIC_SEQ_CST);
+}
+
 static int post(struct synic *s, unsigned int vp, unsigned int sint,
 		const struct hv_message *msg)
 {
@@ -31,16 +56,11 @@ static int post(struct synic *s, unsigned int vp, unsigned int sint,
 		return -ENXIO;
 	}
 	slot = &s->vp[vp].slots[sint];
-	if (__atomic_load_n(&slot->message_type, __ATOMIC_ACQUIRE) != HVMSG_NONE) {
-		slot->message_flags |= HV_MESSAGE_FLAG_PENDING;
+	if (must_wait(slot)) {
 		s->vp[vp].refused[sint] = true;
 		r = -EBUSY;
 	} else {
-		memcpy((char *)slot + sizeof(slot->message_type),
-		       (const char *)msg + sizeof(msg->message_type),
-		       sizeof(*msg) - sizeof(msg->message_type));
-		__atomic_store_n(&slot->message_type, msg->message_type,
-				 __ATOMIC_RELEASE);
+		fill(slot, msg);
 		s->posts++;
 	}
 	pthread_mutex_unlock(&s->lock);
