@@ -124,9 +124,9 @@ bool hv_message(struct hv *hv, unsigned int vp, unsigned int sint, struct hv_mes
 		return false;
 	memset(ret, 0, sizeof(*ret));
 	ret->message_type = slot->message_type;
-	ret->payload_size = slot->payload_size < HV_MESSAGE_PAYLOAD_MAX ?
-					  slot->payload_size :
-					  HV_MESSAGE_PAYLOAD_MAX;
+	ret->payload_size = slot->payload_size < HV_MESSAGE_PAYLOAD_MAX
+				    ? slot->payload_size
+				    : HV_MESSAGE_PAYLOAD_MAX;
 	memcpy(ret->payload, slot->payload, ret->payload_size);
 	__atomic_store_n(&slot->message_type, HVMSG_NONE, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&slot->message_flags, __ATOMIC_SEQ_CST) &
