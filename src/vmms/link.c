@@ -68,6 +68,10 @@ static void on_closed(void *ctx, int error)
 	link_close(w);
 	if (w->up)
 		retry_later(w);
+	else if (error == -EBADMSG || error == -EPROTO)
+		worker_fail(w, error, "worker sent what is not JSON-RPC");
+	else if (error == -EMSGSIZE)
+		worker_fail(w, error, "worker sent a line that is too long");
 	else
 		worker_fail_soon(w, "worker closed its control socket while it started");
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ int spawn_open_gate(int *gate)
 int process_open(pid_t pid, uint64_t starttime, struct process *ret)
 {
 	cleanup_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t found;
 	int r;
 
@@ -134,7 +136,8 @@ int process_open(pid_t pid, uint64_t starttime, struct process *ret)
 	r = read_starttime(pid, &found);
 	if (r < 0)
 		return r;
-	if (found != starttime)
+	/* Ended, but not reaped yet by whoever is its parent now: gone as well. */
+	if (found != starttime || poll(&p, 1, 0) != 0)
 		return -ESRCH;
 	*ret = (struct process){ .pid = pid,
 				 .pidfd = take_fd(&fd),

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A worker without a VM, for tests of vmms: it speaks the control protocol and does what its VM's name says.
+
+The name's part before the first '-' is the behaviour:
+  mute      never answers            garbage   answers hello with what is not JSON
+  foreign   says it is another VM    dies      exits with status 3 at setup, without a report
+  refuses   fails setup with a line  floods    sends vm.changed without end once it runs
+  deaf      never answers vm.shutdown's request by the guest (stays Running)
+  noic      has no shutdown integration service
+  wedged    does not end on vm.turn_off
+  leaves    ends between setup and vm.start, with a report
+Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
+"""
+import array
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+
+if '--host-check' in sys.argv:
+    print(json.dumps({'ok': True, 'checks': [
+        {'name': 'KVM device', 'result': 'ok', 'text': '/dev/kvm'}]}))
+    sys.exit(0)
+
+args = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+name, vm_id = args['--name'], args['--id']
+kind = name.split('-')[0]
+print(f'fake worker of {name} begins', flush=True)
+open_at_start = sorted(int(f) for f in os.listdir('/proc/self/fd') if int(f) > 2)
+
+sel = selectors.DefaultSelector()
+listener = socket.socket(fileno=int(args['--control-fd']))
+conns = []
+fds = {}
+config = None
+started = 0.0
+status = {
+    'state': 'Off', 'health': 'Ok', 'reason': None, 'uptime_us': 0, 'vmbus_version': None,
+    'heartbeat': 'No contact', 'integration': {}, 'crash': None, 'channels': [], 'vps': [], 'resets': 0,
+}
+
+
+class Fail(Exception):
+    def __init__(self, code, message):
+        self.code, self.message = code, message
+
+
+class Conn:
+    def __init__(self, sock):
+        self.sock, self.buf, self.fds = sock, b'', []
+
+    def send(self, obj):
+        try:
+            self.sock.sendall(json.dumps(obj).encode() + b'\n')
+        except OSError:
+            pass
+
+
+def report(reason, health='Ok'):
+    text = json.dumps({'state': 'Off', 'health': health, 'reason': reason}).encode()
+    os.ftruncate(fds['report'], 0)
+    os.pwrite(fds['report'], text, 0)
+
+
+def changed(**what):
+    status.update(what)
+    for c in conns:
+        c.send({'jsonrpc': '2.0', 'method': 'vm.changed', 'params': now()})
+
+
+def now():
+    if status['state'] == 'Running':
+        status['uptime_us'] = int((time.monotonic() - started) * 1e6)
+    return status
+
+
+def end(reason, health='Ok'):
+    report(reason, health)
+    sys.exit(0)
+
+
+def hello(conn, p):
+    if kind == 'foreign':
+        return {'version': '0', 'id': '0' * 8 + vm_id[8:], 'pid': 1, 'configured': False, 'status': None}
+    return {'version': '0', 'id': vm_id, 'pid': os.getpid(), 'configured': config is not None,
+            'status': now() if config else None}
+
+
+def setup(conn, p):
+    global config
+    if kind == 'dies':
+        sys.exit(3)
+    if kind == 'refuses':
+        raise Fail(-32000, 'the kernel is neither a bzImage nor a PVH ELF file')
+    if len(conn.fds) != len(p['fds']):
+        raise Fail(-32602, f'{len(p["fds"])} descriptors named, {len(conn.fds)} came')
+    config = p['config']
+    fds.update(zip(p['fds'], conn.fds))
+    conn.fds = []
+    return {}
+
+
+def start(conn, p):
+    global started
+    if kind == 'leaves':
+        end('the kernel has no 64-bit entry', 'Critical')
+    started = time.monotonic()
+    changed(state='Running', vmbus_version='5.3', heartbeat='Ok')
+    return {}
+
+
+def shutdown(conn, p):
+    if kind == 'noic':
+        raise Fail(-32010, 'the guest has no shutdown integration service')
+    if kind == 'deaf':
+        return {}
+    if p['type'] == 'restart':
+        later.append(lambda: changed(state='Running', resets=status['resets'] + 1))
+        changed(state='Resetting')
+    else:
+        changed(state='Stopping')
+        later.append(lambda: end('guest shut down'))
+    return {}
+
+
+def turn_off(conn, p):
+    if kind == 'wedged':
+        return None
+    later.append(lambda: end('turned off'))
+    return {}
+
+
+def facts(conn, p):
+    return {'open_at_start': open_at_start, 'sid': os.getsid(0), 'argv': sys.argv[1:], 'roles': sorted(fds),
+            'config': config, 'stdin': os.readlink('/proc/self/fd/0'), 'stdout': os.readlink('/proc/self/fd/1'),
+            'services': services, 'env': sorted(os.environ)}
+
+
+services = []
+
+
+def integration(conn, p):
+    services.append([p['service'], p['enabled']])
+    return {}
+
+
+methods = {
+    'worker.hello': hello, 'worker.setup': setup, 'vm.start': start, 'vm.shutdown': shutdown,
+    'vm.turn_off': turn_off, 'vm.status': lambda c, p: now(), 'integration.set': integration,
+    'vm.pause': lambda c, p: changed(state='Paused') or {},
+    'vm.resume': lambda c, p: changed(state='Running') or {},
+    'vm.reset': lambda c, p: changed(resets=status['resets'] + 1) or {},
+    'test.facts': facts,
+    'test.changed': lambda c, p: changed(**p) or {},
+    'test.end': lambda c, p: later.append(lambda: end(**p)) or {},
+    'test.exit': lambda c, p: later.append(lambda: sys.exit(p['status'])) or {},
+    'test.raw': lambda c, p: [o.sock.sendall(p['text'].encode()) for o in conns if o is not c] and {},
+    'test.hang_up': lambda c, p: [o.sock.shutdown(socket.SHUT_RDWR) for o in conns if o is not c] and {},
+}
+later = []
+
+
+def answer(conn, line):
+    m = json.loads(line)
+    if kind == 'mute' and not m['method'].startswith('test.'):
+        return
+    if kind == 'garbage':
+        conn.sock.sendall(b'hello yourself\n')
+        return
+    try:
+        result = methods[m['method']](conn, m.get('params') or {})
+        if result is not None:
+            conn.send({'jsonrpc': '2.0', 'id': m['id'], 'result': result})
+    except Fail as e:
+        conn.send({'jsonrpc': '2.0', 'id': m['id'], 'error': {'code': e.code, 'message': e.message}})
+
+
+def receive(conn):
+    try:
+        data, anc, _, _ = conn.sock.recvmsg(1 << 16, socket.CMSG_SPACE(253 * 4))
+    except OSError:
+        data, anc = b'', []
+    for level, typ, raw in anc:
+        if (level, typ) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            a = array.array('i')
+            a.frombytes(raw[:len(raw) - len(raw) % a.itemsize])
+            conn.fds += a
+    if not data:
+        sel.unregister(conn.sock)
+        conns.remove(conn)
+        conn.sock.close()
+        return
+    conn.buf += data
+    while b'\n' in conn.buf:
+        line, conn.buf = conn.buf.split(b'\n', 1)
+        answer(conn, line)
+
+
+sel.register(listener, selectors.EVENT_READ)
+while True:
+    flooding = kind == 'floods' and status['state'] == 'Running'
+    for key, _ in sel.select(0 if flooding or later else None):
+        if key.fileobj is listener:
+            listener.setblocking(True)
+            c = Conn(listener.accept()[0])
+            c.sock.setblocking(True)
+            conns.append(c)
+            sel.register(c.sock, selectors.EVENT_READ, c)
+        else:
+            receive(key.data)
+    todo, later = later, []
+    for f in todo:
+        f()
+    if flooding:
+        for c in conns:
+            c.sock.settimeout(0.05)
+            try:
+                for n in range(200):
+                    health = 'Critical' if n % 2 else 'Ok'
+                    c.sock.send(json.dumps({'jsonrpc': '2.0', 'method': 'vm.changed',
+                                            'params': dict(status, health=health)}).encode() + b'\n')
+            except OSError:
+                pass
+            c.sock.settimeout(None)
