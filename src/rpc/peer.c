@@ -21,6 +21,9 @@ struct pending {
 	void *arg;
 };
 
+/* Lines a second beyond which the other side must wait. */
+#define LINES_A_SECOND 200u
+
 /* owner: the event loop */
 struct rpc_peer {
 	/* fixed after init */
@@ -29,6 +32,8 @@ struct rpc_peer {
 	void *ctx;
 
 	struct conn *conn;
+	struct event *second; /* since its first line; then the count begins anew */
+	unsigned int lines;
 	struct list calls;
 	size_t call_count;
 	json_int_t next_id;
@@ -61,6 +66,8 @@ static void finish_all(struct rpc_peer *p, int err, const char *why)
 
 static void really_free(struct rpc_peer *p)
 {
+	if (p->second)
+		event_free(p->second);
 	conn_free(p->conn);
 	free(p);
 }
@@ -133,6 +140,25 @@ static void answered(struct rpc_peer *p, const json_t *m)
 	}
 }
 
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct rpc_peer *p = arg;
+
+	p->lines = 0;
+	conn_resume(p->conn);
+}
+
+/* A side that talks without end is held back by its socket's buffer, and takes no time from the others. */
+static void count_line(struct rpc_peer *p)
+{
+	const struct timeval second = { .tv_sec = 1 };
+
+	if (p->lines++ == 0)
+		event_add(p->second, &second);
+	if (p->lines >= LINES_A_SECOND)
+		conn_pause(p->conn);
+}
+
 static void on_line(void *ctx, const char *text, size_t len)
 {
 	struct rpc_peer *p = ctx;
@@ -142,6 +168,7 @@ static void on_line(void *ctx, const char *text, size_t len)
 
 	if (p->over)
 		return;
+	count_line(p);
 	enter(p);
 	if (frame_parse(text, len, &m, why, sizeof(why)) < 0) {
 		over(p, -EBADMSG, "the worker sent what is not JSON");
@@ -198,9 +225,10 @@ int rpc_peer_new(struct event_base *base, int fd, const struct rpc_peer_ops *ops
 	p->ops = ops;
 	p->ctx = ctx;
 	list_init(&p->calls);
-	r = conn_new(base, fd, &limits, &peer_ops, p, &p->conn);
+	p->second = event_new(base, -1, 0, on_second, p);
+	r = p->second ? conn_new(base, fd, &limits, &peer_ops, p, &p->conn) : -ENOMEM;
 	if (r < 0) {
-		free(p);
+		really_free(p);
 		return r;
 	}
 	*ret = p;

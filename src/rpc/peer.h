@@ -2,8 +2,8 @@
 /*
  * An asynchronous JSON-RPC 2.0 client in an event loop: vmms's end of a worker's control socket. Any number of calls may
  * be under way (RPC_PEER_CALLS_MAX); each ends in exactly one callback: an answer, its deadline, or the
- * connection's end. Whatever the other side sends is taken as foreign: bounded, and ends the connection when it is
- * not JSON-RPC. Thread: the event loop's. Errors: 0 or -errno.
+ * connection's end. Whatever the other side sends is taken as foreign: bounded in size and in lines a second (200), and
+ * ends the connection when it is not JSON-RPC. Thread: the event loop's. Errors: 0 or -errno.
  */
 #ifndef RPC_PEER_H
 #define RPC_PEER_H

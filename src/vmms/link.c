@@ -173,6 +173,7 @@ static void on_hello(void *arg, const json_t *result, const struct rpc_error *e)
 {
 	struct worker *w = arg;
 
+	w->heard = true;
 	if (e && !w->up) {
 		step_failed(w, e);
 	} else if (e) {
@@ -253,6 +254,7 @@ static void retry_later(struct worker *w)
 	ms = MIN(ms, (unsigned int)RETRY_MOST_MS);
 	t = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 	w->tries++;
+	w->heard = true;
 	if (!w->retry_ev)
 		w->retry_ev = event_new(w->v->base, -1, 0, on_retry, w);
 	if (!w->retry_ev || event_add(w->retry_ev, &t) < 0)

@@ -160,7 +160,7 @@ void vm_set_off(struct vm *vm, enum vm_health health, const char *reason)
 
 static uint64_t uptime(const struct vm *vm)
 {
-	if (vm->worker_state != VM_RUNNING)
+	if (vm->worker_state != VM_RUNNING || !vm->status)
 		return vm->uptime_us;
 	return vm->uptime_us + (now_us() - vm->uptime_at_us);
 }

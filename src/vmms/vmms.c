@@ -16,6 +16,7 @@
 #include "vmms/wait.h"
 #include "vmms/worker.h"
 
+#define HEAR_SECONDS 3
 #define OUT_MAX (4u << 20) /* a list of a thousand VMs and the events since */
 
 struct resources_env vmms_resources_env(const struct vmms *v)
@@ -143,6 +144,39 @@ static void adopt_all(struct vmms *v)
 	log_info("%zu VMs, %d of them with a worker", v->registry.count, adopted);
 }
 
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+}
+
+static bool all_heard(const struct vmms *v)
+{
+	struct vm *vm;
+
+	list_for_each (vm, &v->registry.vms, link) {
+		if (vm->worker && !worker_was_heard(vm->worker))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The first client is to see the VMs as they are, so the workers are heard before it: for a moment only, because one
+ * that is stuck must not keep the others' VMs from being served.
+ */
+static void hear_workers(struct vmms *v)
+{
+	const struct timeval patience = { .tv_sec = HEAR_SECONDS };
+	struct event *late = event_new(v->base, -1, 0, on_late, NULL);
+
+	if (late && event_add(late, &patience) == 0) {
+		while (!all_heard(v) && event_pending(late, EV_TIMEOUT, NULL) &&
+		       event_base_loop(v->base, EVLOOP_ONCE) == 0)
+			;
+	}
+	if (late)
+		event_free(late);
+}
+
 /*
  * Run folders of VMs that are not in the store. Where no worker lives they are removed; where one does, it is left
  * alone: it may be the VM of a configuration that could not be read.
@@ -211,6 +245,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 			      strerror(-r));
 	} else {
 		adopt_all(v);
+		hear_workers(v);
 		clean_run_dir(v);
 		r = serve(v, e);
 	}

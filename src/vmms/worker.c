@@ -348,6 +348,11 @@ static int read_record(struct vmms *v, const char *id, struct process *ret, char
 	return r;
 }
 
+bool worker_was_heard(const struct worker *w)
+{
+	return w->heard;
+}
+
 bool worker_is_alive(struct vmms *v, const char *id)
 {
 	struct process p;

@@ -29,6 +29,8 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 		 struct rpc_error *e) __must_check;
 /* Takes over the worker that an earlier vmms started. -ESRCH when there is none (any more). */
 int worker_adopt(struct vmms *v, struct vm *vm) __must_check;
+/* Whether it has answered, or failed to, since it was adopted. */
+bool worker_was_heard(const struct worker *w);
 /* Whether the process of a run folder (RUN/vms/<id>) lives. */
 bool worker_is_alive(struct vmms *v, const char *id);
 /* Lets go of it; the process goes on. */
