@@ -29,6 +29,7 @@ struct worker {
 	struct rpc_peer *peer; /* NULL: not connected */
 	struct event *retry_ev;
 	unsigned int tries; /* since it last answered */
+	bool heard;         /* hello was answered, or is not going to be soon */
 	bool up;            /* its vm.start was answered, now or by an earlier vmms */
 
 	/* while it starts */
