@@ -306,6 +306,12 @@ static void interrupt(struct vmbus_channel *ch)
 	pthread_mutex_unlock(&ch->signal_lock);
 }
 
+void channel_nudge(struct vmbus_channel *ch)
+{
+	if (!channel_fault_reason(ch) && ring_send_unread(&ch->ring))
+		interrupt(ch);
+}
+
 unsigned int channel_target_vp(const struct vmbus_channel *ch)
 {
 	return atomic_load_explicit(&ch->target_vp, memory_order_relaxed);

@@ -23,6 +23,8 @@ struct vmbus_channel {
 	int doorbell;
 	uint8_t *buf; /* one packet; the serving thread's */
 	uint8_t open_data[VMBUS_OFFER_USER_BYTES];
+	uint64_t
+		nudge_ns; /* bus thread: when to look whether the guest missed its first interrupt; 0: done */
 	/* Held while the guest is interrupted and while the target VP changes, so that nothing comes to the old one after. */
 	pthread_mutex_t signal_lock;
 	/* any thread */
@@ -37,6 +39,8 @@ struct vmbus_channel {
 int channel_open(struct vmbus_channel *ch, const struct control_open *open,
 		 struct gpadl *ring) __must_check;
 void channel_set_target(struct vmbus_channel *ch, uint32_t vp);
+/* Interrupts the guest if it has something to read. */
+void channel_nudge(struct vmbus_channel *ch);
 /* Unmaps what channel_open made. */
 void channel_unmap(struct vmbus_channel *ch);
 /* What the bus knows by name to channel.c. Thread: any. */
@@ -53,14 +57,14 @@ struct vmbus {
 	/* fixed after new */
 	struct vmbus_env env;
 	int kick;
-	struct event *ev_kick, *ev_timer;
+	struct event *ev_kick, *ev_timer, *ev_nudge;
 	/* bus thread */
 	struct control control;
 	struct outbox out;
 	void (*reset_done)(void *opaque);
 	void *reset_opaque;
 	bool ports[2]; /* message ports that are ours */
-	bool in_turn;
+	bool in_turn, paused;
 	/* any thread */
 	_Atomic bool reap;
 	pthread_mutex_t lock;

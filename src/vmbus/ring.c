@@ -351,6 +351,14 @@ bool ring_send_wait(struct ring *r, size_t bytes)
 	return has_room(h, total, &room) || room;
 }
 
+bool ring_send_unread(const struct ring *r)
+{
+	struct vmbus_ring_header *h = r->out.header;
+
+	return atomic_load_explicit(field(&h->write_index), memory_order_relaxed) !=
+	       atomic_load_explicit(field(&h->read_index), memory_order_relaxed);
+}
+
 bool ring_send_notifies(const struct ring *r)
 {
 	return (atomic_load_explicit(field(&r->in.header->feature_bits),

@@ -74,5 +74,7 @@ bool ring_send_commit(struct ring *r) __must_check;
  */
 bool ring_send_wait(struct ring *r, size_t bytes) __must_check;
 bool ring_send_notifies(const struct ring *r);
+/* The guest has not taken all that was published. Thread: any, while the ring is mapped. */
+bool ring_send_unread(const struct ring *r);
 
 #endif

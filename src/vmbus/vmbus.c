@@ -6,6 +6,9 @@
  * Two queues bound each other: while many answers wait for the guest to take them, no further message is looked at, and when the
  * incoming queue is full the guest's hypercall says so and it tries again. INITIATE_CONTACT and UNLOAD make all before them void, so they
  * empty the queue and are looked at in any case: a crashed guest takes no more answers.
+ *
+ * A VSP may send as soon as it is opened, while OPENCHANNEL_RESULT is still on its way, and there are guests that ignore a channel's interrupts
+ * before they have it (OpenVMM's vmbus_server knows some). So a while after the open the guest is interrupted again, if something lies unread.
  */
 #include "vmbus/vmbus.h"
 
@@ -20,6 +23,7 @@
 #include "vmbus/channel_priv.h"
 
 #define OUT_HIGH 64 /* answers that may wait before the guest has to */
+#define NUDGE_NS 100000000ull
 
 static const uint32_t message_ports[] = { VMBUS_MESSAGE_CONNECTION_ID,
 					  VMBUS_MESSAGE_CONNECTION_ID_4 };
@@ -44,6 +48,15 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void add_timer(struct event *ev, uint64_t in_ns)
+{
+	uint64_t us = in_ns / 1000 + 1;
+	struct timeval tv = { .tv_sec = (time_t)(us / 1000000),
+			      .tv_usec = (suseconds_t)(us % 1000000) };
+
+	evtimer_add(ev, &tv);
 }
 
 /* ---- VP threads ---- */
@@ -115,7 +128,16 @@ static void act_discard(void *opaque)
 static int act_open(void *opaque, struct control_channel *c,
 		    const struct control_open *open, struct gpadl *ring)
 {
-	return channel_open(to_channel(c), open, ring);
+	struct vmbus_channel *ch = to_channel(c);
+	struct vmbus *bus = opaque;
+	int r = channel_open(ch, open, ring);
+
+	if (!r) {
+		ch->nudge_ns = now_ns() + NUDGE_NS;
+		if (!evtimer_pending(bus->ev_nudge, NULL))
+			add_timer(bus->ev_nudge, NUDGE_NS);
+	}
+	return r;
 }
 
 static void act_close(void *opaque, struct control_channel *c)
@@ -205,16 +227,11 @@ static bool take_message(struct vmbus *bus, struct vmbus_in *ret)
 static void pump(struct vmbus *bus)
 {
 	uint64_t now = now_ns(), at = outbox_pump(&bus->out, now);
-	struct timeval tv;
 
-	if (!at) {
+	if (at)
+		add_timer(bus->ev_timer, at - now);
+	else
 		evtimer_del(bus->ev_timer);
-		return;
-	}
-	at = (at - now) / 1000 + 1;
-	tv.tv_sec = (time_t)(at / 1000000);
-	tv.tv_usec = (suseconds_t)(at % 1000000);
-	evtimer_add(bus->ev_timer, &tv);
 }
 
 static int new_channel(struct vmbus *bus, struct vmbus_channel **ret);
@@ -283,6 +300,8 @@ static void turn(struct vmbus *bus)
 	struct vmbus_in in;
 	unsigned int n;
 
+	if (bus->paused)
+		return;
 	bus->in_turn = true;
 	if (atomic_exchange(&bus->reap, false))
 		control_reap(&bus->control);
@@ -311,6 +330,30 @@ static void on_timer(evutil_socket_t fd, short what, void *opaque)
 	turn(opaque);
 }
 
+static void on_nudge(evutil_socket_t fd, short what, void *opaque)
+{
+	struct vmbus *bus = opaque;
+	struct control_channel *c;
+	uint64_t now = now_ns(), next = 0;
+
+	if (bus->paused)
+		return;
+	list_for_each (c, &bus->control.channels, link) {
+		struct vmbus_channel *ch = to_channel(c);
+
+		if (c->state != CONTROL_OPEN || !ch->nudge_ns)
+			continue;
+		if (ch->nudge_ns <= now) {
+			ch->nudge_ns = 0;
+			channel_nudge(ch);
+		} else if (!next || ch->nudge_ns < next) {
+			next = ch->nudge_ns;
+		}
+	}
+	if (next)
+		add_timer(bus->ev_nudge, next - now);
+}
+
 /* ---- for the worker ---- */
 
 static int start(struct vmbus *bus)
@@ -321,7 +364,9 @@ static int start(struct vmbus *bus)
 	bus->ev_kick =
 		event_new(env->loop, bus->kick, EV_READ | EV_PERSIST, on_kick, bus);
 	bus->ev_timer = evtimer_new(env->loop, on_timer, bus);
-	if (!bus->ev_kick || !bus->ev_timer || event_add(bus->ev_kick, NULL))
+	bus->ev_nudge = evtimer_new(env->loop, on_nudge, bus);
+	if (!bus->ev_kick || !bus->ev_timer || !bus->ev_nudge ||
+	    event_add(bus->ev_kick, NULL))
 		return -ENOMEM;
 	env->synic_ops->on_slot_free(env->synic, on_slot_free, bus);
 	for (size_t i = 0; i < ARRAY_SIZE(message_ports); i++) {
@@ -371,6 +416,8 @@ void vmbus_free(struct vmbus *bus)
 		event_free(bus->ev_kick);
 	if (bus->ev_timer)
 		event_free(bus->ev_timer);
+	if (bus->ev_nudge)
+		event_free(bus->ev_nudge);
 	list_for_each_safe (c, tmp, &bus->control.channels, link)
 		channel_free(to_channel(c));
 	outbox_clear(&bus->out);
@@ -435,6 +482,18 @@ void vmbus_reset(struct vmbus *bus, void (*done)(void *opaque), void *opaque)
 	bus->reset_done = done;
 	bus->reset_opaque = opaque;
 	control_reset(&bus->control);
+}
+
+void vmbus_pause(struct vmbus *bus)
+{
+	bus->paused = true;
+}
+
+void vmbus_resume(struct vmbus *bus)
+{
+	bus->paused = false;
+	vmbus_kick(bus);
+	add_timer(bus->ev_nudge, NUDGE_NS);
 }
 
 uint32_t vmbus_version(const struct vmbus *bus)

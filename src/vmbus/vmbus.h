@@ -44,6 +44,13 @@ void vmbus_rescind(struct vmbus_channel *primary);
  */
 void vmbus_reset(struct vmbus *bus, void (*done)(void *opaque), void *opaque);
 
+/*
+ * While the partition is paused: nothing is posted to the guest and none of its messages is looked at. The VPs stand still; the devices are
+ * paused on their own (vsp_pause). A reset may come meanwhile.
+ */
+void vmbus_pause(struct vmbus *bus);
+void vmbus_resume(struct vmbus *bus);
+
 /* VMBUS_VERSION_*, 0 while the guest is not connected. */
 uint32_t vmbus_version(const struct vmbus *bus);
 
