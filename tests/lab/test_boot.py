@@ -63,7 +63,7 @@ def restarts(tap, vm, name):
 
 def bad_lines(vm):
     """Warnings, oopses and lost disks in the guest's log; less what QEMU's emulation of XSAVE brings about."""
-    return vm.run("dmesg | grep -E 'BUG:|WARNING:|Oops|rcu.*stall|hv_storvsc.*(timed? ?out|abort)|I/O error|hung task' | "
+    return vm.run("dmesg | grep -E 'BUG:|WARNING: CPU|Oops|rcu.*stall|hv_storvsc.*(timed? ?out|abort)|I/O error|hung task' | "
                   "grep -v fpu/xstate.c || true")
 
 
