@@ -23,7 +23,7 @@ struct host_check_item {
 
 /*
  * `kvm` is an open /dev/kvm, or -errno of its open. *ret is from malloc, the caller frees it. 0 when no item is
- * HOST_MISSING, 1 when one is, -ENOMEM.
+ * HOST_MISSING, 1 when one is; -ENOMEM or what opening "/" gave.
  */
 int host_check(int kvm, struct host_check_item **ret, size_t *ret_n) __must_check;
 

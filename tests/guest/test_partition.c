@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "guest/vm.h"
 #include "unit/test.h"
+#include "vid/host.h"
 
 #define VPS 2
 #define GP 1
@@ -485,6 +486,18 @@ START_TEST(unclaimed_accesses)
 }
 END_TEST
 
+/* A host on which all of this runs passes the check. */
+START_TEST(host_passes_its_check)
+{
+	struct host_check_item *items;
+	size_t n;
+
+	ck_assert_int_eq(host_check(vm.kvm, &items, &n), 0);
+	ck_assert_uint_gt(n, 10);
+	free(items);
+}
+END_TEST
+
 /* Open, run and close many times: nothing is left behind. */
 START_TEST(nothing_leaks)
 {
@@ -532,6 +545,7 @@ static Suite *suite(void)
 	tcase_add_test(t, every_bit_of_every_msr);
 	tcase_add_test(t, reference_time_is_consistent);
 	tcase_add_test(t, unclaimed_accesses);
+	tcase_add_test(t, host_passes_its_check);
 	tcase_add_test(t, nothing_leaks);
 	suite_add_tcase(s, t);
 	return s;
