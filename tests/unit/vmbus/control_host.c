@@ -339,7 +339,7 @@ static const char *check_channel(const struct host *h, struct control_channel *c
 	return NULL;
 }
 
-const char *host_check(const struct host *h)
+const char *host_fault(const struct host *h)
 {
 	struct control_channel *ch;
 	const char *wrong = NULL;

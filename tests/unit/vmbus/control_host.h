@@ -71,6 +71,6 @@ void host_open(struct host *h, uint32_t relid, uint32_t gpadl, uint32_t vp);
 void host_modify(struct host *h, uint32_t relid, uint32_t vp);
 
 /* What must hold at any time; called by the fuzzer too. NULL or what is wrong. */
-const char *host_check(const struct host *h);
+const char *host_fault(const struct host *h);
 
 #endif

@@ -26,7 +26,7 @@ static void teardown(void)
 
 static void check_now(void)
 {
-	const char *wrong = host_check(&h);
+	const char *wrong = host_fault(&h);
 
 	ck_assert_msg(!wrong, "%s", wrong);
 }

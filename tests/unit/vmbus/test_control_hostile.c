@@ -111,7 +111,7 @@ static void teardown(void)
 
 static void check_now(const char *what)
 {
-	const char *wrong = host_check(&h);
+	const char *wrong = host_fault(&h);
 
 	ck_assert_msg(!wrong, "%s: %s", what, wrong ? wrong : "");
 }
