@@ -130,6 +130,15 @@ static void vp_error(struct machine *m, const struct partition_event *e)
 		log_err("%s", error.text);
 }
 
+static void triple_fault(struct machine *m, const struct partition_event *e)
+{
+	log_ratelimited(&reset_limit, LOG_LVL_WARNING, "VP %u: %s", e->vp, e->text);
+	if (m->config->on_triple_fault == TRIPLE_FAULT_OFF)
+		machine_turn_off(m, "triple fault in the guest");
+	else
+		guest_reset(m, "triple fault");
+}
+
 static void on_partition(evutil_socket_t fd, short what, void *opaque)
 {
 	struct machine *m = opaque;
@@ -144,9 +153,7 @@ static void on_partition(evutil_socket_t fd, short what, void *opaque)
 			guest_reset(m, "reset MSR");
 			break;
 		case PARTITION_TRIPLE_FAULT:
-			log_ratelimited(&reset_limit, LOG_LVL_WARNING,
-					"triple fault on VP %u: %s", e.vp, e.text);
-			guest_reset(m, "triple fault");
+			triple_fault(m, &e);
 			break;
 		case PARTITION_VP_ERROR:
 			vp_error(m, &e);
