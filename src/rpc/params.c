@@ -52,10 +52,12 @@ static bool is_choice(const char *choices, const char *s)
 {
 	size_t len = strlen(s);
 
-	for (const char *p = choices; p; p = strchr(p, '|')) {
-		p += *p == '|';
-		if (strncmp(p, s, len) == 0 && (p[len] == '|' || !p[len]))
+	for (const char *p = choices; *p; p += strspn(p, "|")) {
+		size_t one = strcspn(p, "|");
+
+		if (one == len && memcmp(p, s, len) == 0)
 			return true;
+		p += one;
 	}
 	return false;
 }

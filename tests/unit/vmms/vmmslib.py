@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What tests of a running vmms share: a private instance, a JSON-RPC client, TAP."""
+import concurrent.futures
 import json
 import os
 import shutil
@@ -24,13 +25,13 @@ class Client:
 
     def __init__(self, path, schemas=None):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT)
         # Through a descriptor, so that the path may be longer than an address.
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.sock.connect(f'/proc/self/fd/{folder}/{os.path.basename(path)}')
         finally:
             os.close(folder)
+        self.sock.settimeout(TIMEOUT)
         self.buf = b''
         self.id = 0
         self.notes = []
@@ -180,6 +181,8 @@ class Host:
         return self.process.wait(TIMEOUT)
 
     def logged(self):
+        if not os.path.exists(self.log):
+            return ''
         with open(self.log, encoding='utf-8', errors='replace') as f:
             return f.read()
 
@@ -218,26 +221,36 @@ def fails(code, words, fn, *args, **params):
     raise AssertionError(f'{args} {params} did not fail')
 
 
+def run(test, vmms, vmwp):
+    """One test with a host of its own; (passed, lines of diagnostics)."""
+    host = Host(vmms, vmwp)
+    said = []
+    ok = True
+    try:
+        test(host)
+    except Exception:  # noqa: BLE001: whatever it is, the test failed
+        ok = False
+        said = traceback.format_exc().splitlines() + host.logged().splitlines()[-30:]
+    try:
+        host.close()
+    except Exception as e:  # noqa: BLE001
+        ok = False
+        said.append(f'while cleaning up: {e!r}')
+        host.process.kill()
+    return ok, said
+
+
 def main(tests, vmms, vmwp):
-    """Runs the tests, each with a host of its own; TAP."""
+    """Runs the tests, a few at a time because most of their time is waiting; TAP."""
     chosen = [t for t in tests if len(sys.argv) < 4 or t.__name__ in sys.argv[3:]]
     print(f'1..{len(chosen)}', flush=True)
     bad = 0
-    for n, test in enumerate(chosen, 1):
-        host = Host(vmms, vmwp)
-        try:
-            test(host)
-            print(f'ok {n} - {test.__name__}: {test.__doc__}', flush=True)
-        except Exception:  # noqa: BLE001: whatever it is, the test failed
-            bad += 1
-            print(f'not ok {n} - {test.__name__}: {test.__doc__}')
-            for line in traceback.format_exc().splitlines() + host.logged().splitlines()[-30:]:
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda t: run(t, vmms, vmwp), chosen)
+        for n, (test, (ok, said)) in enumerate(zip(chosen, results), 1):
+            bad += not ok
+            print(f'{"ok" if ok else "not ok"} {n} - {test.__name__}: {test.__doc__}')
+            for line in said:
                 print(f'# {line}')
             sys.stdout.flush()
-        finally:
-            try:
-                host.close()
-            except Exception as e:  # noqa: BLE001
-                print(f'# while cleaning up: {e!r}', flush=True)
-                host.process.kill()
     return 1 if bad else 0
