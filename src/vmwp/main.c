@@ -12,6 +12,7 @@
 
 #include "util/guid.h"
 #include "util/log.h"
+#include "vmwp/host_report.h"
 #include "vmwp/worker.h"
 
 static const char help[] =
@@ -147,6 +148,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Try 'vmwp --help'.\n");
 		return 2;
 	}
+	if (o.host_check)
+		return host_report_print();
 	snprintf(process, sizeof(process), "vmwp/%s", o.worker.name);
 	log_init(process, STDERR_FILENO, o.level);
 	return worker_run(&o.worker);
