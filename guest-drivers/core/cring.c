@@ -126,16 +126,19 @@ int cring_send(struct cring *r, const struct cring_piece *pieces, unsigned int n
 	return 0;
 }
 
-/* P3: the host waits for `pending` bytes, had fewer before this packet was taken, and has them now. */
-static bool room_awaited(const struct cring_half *h, uint32_t write, uint32_t old_read,
-			 uint32_t new_read)
+/*
+ * P3: the host waits for `pending` bytes, had fewer before this packet was taken, and has them now. One look at write_index for
+ * both: with an older one "before" could look roomier than it was when the host began to wait, and nobody would tell it.
+ */
+static bool room_awaited(const struct cring_half *h, uint32_t old_read, uint32_t new_read)
 {
-	uint32_t pending = load(&h->header->pending_send_size);
+	uint32_t pending = load(&h->header->pending_send_size), write;
 
 	if (!pending)
 		return false;
+	write = load(&h->header->write_index);
 	return h->size - used(h, write, old_read) <= pending &&
-	       h->size - used(h, load(&h->header->write_index), new_read) > pending;
+	       h->size - used(h, write, new_read) > pending;
 }
 
 int cring_recv(struct cring *r, void *buf, size_t max, size_t *ret_len, bool *ret_signal)
@@ -164,7 +167,7 @@ int cring_recv(struct cring *r, void *buf, size_t max, size_t *ret_len, bool *re
 	next = advance(h, read, (uint32_t)len + VMBUS_PACKET_TRAILER_BYTES);
 	store(&h->header->read_index, next); /* P2, P3 */
 	*ret_len = len;
-	*ret_signal = room_awaited(h, write, read, next);
+	*ret_signal = room_awaited(h, read, next);
 	return 0;
 }
 
