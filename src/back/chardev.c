@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +37,7 @@ struct reader {
 	struct chardev *cd;
 	int fd;
 	bool client; /* a socket's, dropped at its end; else the pty */
-	bool gone;   /* it hung up, maybe with input unread */
-	struct event *readable, *writable, *hung_up;
+	struct event *readable, *writable;
 	uint64_t pos;
 	char notice[64]; /* what it is told before it goes on at pos */
 	size_t notice_len, notice_sent;
@@ -131,8 +131,6 @@ static void reader_free(struct reader *r)
 		event_free(r->readable);
 	if (r->writable)
 		event_free(r->writable);
-	if (r->hung_up)
-		event_free(r->hung_up);
 	if (r->fd >= 0)
 		close(r->fd);
 	free(r);
@@ -286,13 +284,20 @@ static int reader_new(struct chardev *cd, int fd, bool client, uint64_t pos)
 	return 0;
 }
 
+static bool hung_up(const struct reader *r)
+{
+	struct pollfd p = { .fd = r->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 /* While the port takes no input nobody is read from, so that those who left are found here. */
 static void drop_one_gone(struct chardev *cd)
 {
 	struct reader *r;
 
 	list_for_each (r, &cd->readers, link) {
-		if (r->gone) {
+		if (r->client && hung_up(r)) {
 			reader_free(r);
 			return;
 		}
