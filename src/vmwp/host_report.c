@@ -46,7 +46,7 @@ int host_report_print(void)
 		fprintf(stderr, "vmwp: cannot check this host: %s\n", strerror(-r));
 		return 1;
 	}
-	doc = json_pack("{s:b, s:o*}", "ok", r == 0, "items", items_json(items, n));
+	doc = json_pack("{s:b, s:o*}", "ok", r == 0, "checks", items_json(items, n));
 	written = doc ? json_dumpf(doc, stdout, JSON_COMPACT) : -1;
 	json_decref(doc);
 	if (written < 0 || putchar('\n') == EOF || fflush(stdout) == EOF) {

@@ -6,7 +6,7 @@
 #define VMWP_HOST_REPORT_H
 
 /*
- * {"ok": bool, "items": [{"name": str, "result": "ok"|"note"|"missing", "text": str}]}. Returns main's exit status: 0 also when something
+ * {"ok": bool, "checks": [{"name": str, "result": "ok"|"note"|"missing", "text": str}]}. Returns main's exit status: 0 also when something
  * is missing (the document says so), 1 when the check itself failed. Thread: the only one.
  */
 int host_report_print(void);
