@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""VMs outlive their vmms, and each other: SIGKILL of vmms, then of one worker, while three stock guests run."""
+"""VMs outlive each other and their vmms: SIGKILL of one worker, then of vmms, while three stock guests run."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ def tests(tap):
             vm.start()
         for vm in vms:
             vm.console.ready()
-        for case in (kill_vmms, kill_worker, stop_all):
+        for case in (kill_worker, kill_vmms, stop_all):
             tap.case(case.__name__, case, vmms, vms)
 
 
