@@ -85,6 +85,7 @@ END_TEST
 START_TEST(failed_reset_can_be_repeated)
 {
 	ck_assert_int_eq(partition_start(p), 0);
+	ck_assert_int_eq(partition_pause(p), 0);
 	kvmfake.fail_request = failures[_i].request;
 	kvmfake.fail_errno = failures[_i].err;
 	if (partition_reset(p)) {
