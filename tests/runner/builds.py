@@ -70,7 +70,7 @@ class Build:
 
     def _program(self, told):
         return Program(told['name'], told['cmd'], told['protocol'], told['env'], told['timeout'] or 60,
-                       told['is_parallel'], told['workdir'])
+                       told['is_parallel'], told['workdir'] or self.folder)
 
     def target_of(self, program):
         """What ninja must make for this program, relative to the folder; None for a script."""
