@@ -44,7 +44,7 @@ static const struct kvm_cpuid_entry2 hv_leaves[] = {
 static struct kvm_cpuid_entry2 *find(struct cpuid_table *t, uint32_t function,
 				     uint32_t index)
 {
-	for (uint32_t i = 0; i < t->head.nent; i++) {
+	for (uint32_t i = 0; i < t->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &t->entry[i];
 
 		if (e->function == function &&
@@ -59,20 +59,20 @@ static void drop(struct cpuid_table *t, uint32_t from, uint32_t to)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < t->head.nent; i++) {
+	for (uint32_t i = 0; i < t->nent; i++) {
 		uint32_t function = t->entry[i].function;
 
 		if (function < from || function > to)
 			t->entry[n++] = t->entry[i];
 	}
-	t->head.nent = n;
+	t->nent = n;
 }
 
 static int append(struct cpuid_table *t, const struct kvm_cpuid_entry2 *e)
 {
-	if (t->head.nent >= CPUID_ENTRIES_MAX)
+	if (t->nent >= CPUID_ENTRIES_MAX)
 		return -E2BIG;
-	t->entry[t->head.nent++] = *e;
+	t->entry[t->nent++] = *e;
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static int topology_leaf(struct cpuid_table *t, uint32_t function, unsigned int 
 /* Caches, Intel's leaf 4 and AMD's 0x8000001D: levels 1 and 2 are a core's own, 3 is shared by all. */
 static void cache_leaf(struct cpuid_table *t, uint32_t function, unsigned int vps)
 {
-	for (uint32_t i = 0; i < t->head.nent; i++) {
+	for (uint32_t i = 0; i < t->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &t->entry[i];
 		uint32_t sharing;
 
@@ -167,7 +167,7 @@ int cpuid_build(struct cpuid_table *t, unsigned int vps, unsigned int vps_max)
 
 void cpuid_for_vp(struct cpuid_table *t, unsigned int vp)
 {
-	for (uint32_t i = 0; i < t->head.nent; i++) {
+	for (uint32_t i = 0; i < t->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &t->entry[i];
 
 		switch (e->function) {

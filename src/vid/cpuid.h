@@ -6,15 +6,18 @@
 #ifndef VID_CPUID_H
 #define VID_CPUID_H
 
+#include <assert.h>
 #include <linux/kvm.h>
 #include "util/macros.h"
 
 #define CPUID_ENTRIES_MAX 256u
 
+/* struct kvm_cpuid2 with room behind it. */
 struct cpuid_table {
-	struct kvm_cpuid2 head;
+	uint32_t nent, padding;
 	struct kvm_cpuid_entry2 entry[CPUID_ENTRIES_MAX];
 };
+static_assert(offsetof(struct cpuid_table, entry) == sizeof(struct kvm_cpuid2), "ABI");
 
 /*
  * Turns KVM_GET_SUPPORTED_CPUID's answer into what all VPs have in common. -E2BIG when there is no room for our leaves. Hyper-V's leaf

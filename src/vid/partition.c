@@ -78,7 +78,7 @@ static int kvm_facts(struct partition *p)
 	p->cpuid = calloc(1, sizeof(*p->cpuid));
 	if (!p->cpuid)
 		return -ENOMEM;
-	p->cpuid->head.nent = CPUID_ENTRIES_MAX;
+	p->cpuid->nent = CPUID_ENTRIES_MAX;
 	if (ioctl(p->config.kvm_fd, KVM_GET_SUPPORTED_CPUID, p->cpuid) < 0)
 		return -errno;
 	return cpuid_build(p->cpuid, p->config.vps, PARTITION_VPS_MAX);

@@ -5,6 +5,7 @@
  * The guest's TSC is the host's, value and rate: KVM's offset is set to 0. So every thread of the worker can compute the reference time that the
  * guest computes from its TSC page. A VP whose TSC nevertheless differs is found out by reading it between two readings of ours.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,15 +33,16 @@
 #define SEGMENT_DATA 0x3 /* read, write, accessed */
 #define SEGMENT_TSS_BUSY 0xb
 
+/* struct kvm_msrs with one entry. */
 struct one_msr {
-	struct kvm_msrs head;
+	uint32_t nmsrs, pad;
 	struct kvm_msr_entry entry;
 };
+static_assert(offsetof(struct one_msr, entry) == sizeof(struct kvm_msrs), "ABI");
 
 static int msr_set(struct vp *vp, uint32_t index, uint64_t value)
 {
-	struct one_msr m = { .head.nmsrs = 1,
-			     .entry = { .index = index, .data = value } };
+	struct one_msr m = { .nmsrs = 1, .entry = { .index = index, .data = value } };
 	int n = ioctl(vp->fd, KVM_SET_MSRS, &m);
 
 	if (n < 0)
@@ -56,7 +58,7 @@ static bool tsc_is_ours(struct vp *vp)
 		.attr = KVM_VCPU_TSC_OFFSET,
 		.addr = (uintptr_t)&offset,
 	};
-	struct one_msr m = { .head.nmsrs = 1, .entry.index = MSR_TSC };
+	struct one_msr m = { .nmsrs = 1, .entry.index = MSR_TSC };
 
 	(void)ioctl(vp->fd, KVM_SET_DEVICE_ATTR, &attr);
 	before = __rdtsc();
@@ -71,8 +73,9 @@ static int cpuid_set(struct vp *vp)
 	const struct cpuid_table *common = vp->p->cpuid;
 	struct cpuid_table t;
 
-	t.head = common->head;
-	memcpy(t.entry, common->entry, common->head.nent * sizeof(t.entry[0]));
+	t.nent = common->nent;
+	t.padding = 0;
+	memcpy(t.entry, common->entry, common->nent * sizeof(t.entry[0]));
 	cpuid_for_vp(&t, vp->index);
 	return ioctl(vp->fd, KVM_SET_CPUID2, &t) < 0 ? -errno : 0;
 }

@@ -11,7 +11,7 @@ static struct cpuid_table t;
 static void put(uint32_t function, uint32_t index, uint32_t eax, uint32_t ebx,
 		uint32_t ecx, uint32_t edx)
 {
-	t.entry[t.head.nent++] = (struct kvm_cpuid_entry2){
+	t.entry[t.nent++] = (struct kvm_cpuid_entry2){
 		.function = function,
 		.index = index,
 		.flags = index ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -24,7 +24,7 @@ static void put(uint32_t function, uint32_t index, uint32_t eax, uint32_t ebx,
 
 static const struct kvm_cpuid_entry2 *get(uint32_t function, uint32_t index)
 {
-	for (uint32_t i = 0; i < t.head.nent; i++) {
+	for (uint32_t i = 0; i < t.nent; i++) {
 		if (t.entry[i].function == function && t.entry[i].index == index)
 			return &t.entry[i];
 	}
@@ -35,7 +35,7 @@ static unsigned int count(uint32_t function)
 {
 	unsigned int n = 0;
 
-	for (uint32_t i = 0; i < t.head.nent; i++)
+	for (uint32_t i = 0; i < t.nent; i++)
 		n += t.entry[i].function == function;
 	return n;
 }
@@ -63,18 +63,18 @@ static void setup(void)
 
 START_TEST(full_table_is_refused)
 {
-	while (t.head.nent < CPUID_ENTRIES_MAX - 5)
+	while (t.nent < CPUID_ENTRIES_MAX - 5)
 		put(0x80000002, 0, 0, 0, 0, 0);
 	ck_assert_int_eq(cpuid_build(&t, 2, 64), -E2BIG);
-	ck_assert_uint_le(t.head.nent, CPUID_ENTRIES_MAX);
+	ck_assert_uint_le(t.nent, CPUID_ENTRIES_MAX);
 }
 END_TEST
 
 START_TEST(empty_answer_is_hyperv_alone)
 {
-	t.head.nent = 0;
+	t.nent = 0;
 	ck_assert_int_eq(cpuid_build(&t, 2, 64), 0);
-	ck_assert_uint_eq(t.head.nent, 7);
+	ck_assert_uint_eq(t.nent, 7);
 	cpuid_for_vp(&t, 1);
 }
 END_TEST
