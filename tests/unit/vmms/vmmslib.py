@@ -178,7 +178,8 @@ class Host:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(TIMEOUT)
+        status = self.process.wait(TIMEOUT)
+        assert status == 0 and 'Sanitizer' not in self.logged(), f'vmms ended with {status}'
 
     def logged(self):
         if not os.path.exists(self.log):
