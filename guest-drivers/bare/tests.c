@@ -67,9 +67,8 @@ static const struct {
 	const char *name;
 	bool (*run)(void);
 } tests[] = {
-	{ "channels", test_channels },
-	{ "disk", test_disk },
-	{ "heartbeat", test_heartbeat },
+	{ "channels", test_channels },   { "disk", test_disk },
+	{ "heartbeat", test_heartbeat }, { "subchannels", test_subchannels },
 	{ "timesync", test_timesync },
 };
 

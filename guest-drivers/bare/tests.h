@@ -10,5 +10,7 @@ bool tests_run(struct args args);
 
 /* Writes a pattern to every disk of every controller, flushes, reads it back. */
 bool test_disk(void);
+/* The same by all VPs at once, each over a channel of its own. */
+bool test_subchannels(void);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bare/words.h"
 
+#include "bare/bench.h"
 #include "bare/console.h"
+#include "bare/crash.h"
 #include "core/mem.h"
 #include "bare/guest.h"
 #include "bare/pages.h"
@@ -96,8 +98,9 @@ static bool word_hold(struct args args)
 }
 
 static const struct word words[] = {
-	{ "hold", word_hold }, { "mem", word_mem }, { "reset", word_reset },
-	{ "test", tests_run }, { "vps", word_vps },
+	{ "bench", word_bench }, { "crash", word_crash }, { "hold", word_hold },
+	{ "mem", word_mem },     { "reset", word_reset }, { "test", tests_run },
+	{ "vps", word_vps },
 };
 
 /* One word, in [p, end). */

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The bare guest on this machine's /dev/kvm, in a real worker: one VM a test. TAP.
+
+usage: test_bare.py BUILD_DIR
+"""
+import os
+import select
+import struct
+import sys
+import tempfile
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'bench'))
+import worker  # noqa: E402
+
+DISK_BYTES = 16 << 20
+MASK = (1 << 64) - 1
+
+
+class Guest(worker.Worker):
+    """A worker with the bare guest in it."""
+
+    def __init__(self, cmdline, **more):
+        super().__init__(os.path.join(worker.build_dir(), 'guest-drivers/bare/bare.elf'), cmdline, **more)
+
+    rest = b''
+
+    def __enter__(self):
+        return self.spawn()
+
+    def __exit__(self, *_):
+        self.close()
+
+    def until(self, text, timeout=60):
+        """All lines up to the first that begins with `text`; what comes behind it is kept for the next call."""
+        seen, end = [], time.monotonic() + timeout
+        while True:
+            while b'\n' in self.rest:
+                line, self.rest = self.rest.split(b'\n', 1)
+                seen.append(line.decode(errors='replace').strip())
+                if seen[-1].startswith(text):
+                    return '\n'.join(seen)
+            left = max(0, end - time.monotonic())
+            data = self.console.recv(65536) if select.select([self.console], [], [], left)[0] else b''
+            if not data:
+                with open(self.log.name, encoding='utf-8') as log:
+                    raise AssertionError('\n'.join([f"'{text}' did not come; the console says:", *seen, log.read()]))
+            self.rest += data
+
+    def done(self):
+        """All lines up to the last; checks that every word did what was asked."""
+        text = self.until('bare: done')
+        expect('bare: done rc=0', text)
+        return text
+
+    def off(self):
+        """The worker ends by itself, with status 0."""
+        status = self.proc.wait(60)
+        if status:
+            raise AssertionError(f'the worker ended with status {status}; its log:\n{open(self.log.name).read()}')
+
+
+def expect(what, text):
+    if what not in text:
+        raise AssertionError(f"no '{what}' in:\n{text}")
+
+
+def equal(got, want, what):
+    if got != want:
+        raise AssertionError(f'{what} is {got!r}, not {want!r}')
+
+
+def pattern(path, controller=0, lun=0):
+    """Checks that the host sees what disk.c of the bare guest writes."""
+    seed = controller << 56 | lun << 48
+    with open(path, 'rb') as f:
+        data = f.read()
+    words = struct.unpack(f'<{len(data) // 8}Q', data)
+    for i in list(range(0, len(words), 509)) + [len(words) - 1]:
+        want = ((i * 8 + seed) * 0x9e3779b97f4a7c15) & MASK
+        if words[i] != want:
+            raise AssertionError(f'{path} at {i * 8}: 0x{words[i]:x}, not 0x{want:x}')
+
+
+class Disks:
+    """Files of zeros."""
+
+    def __init__(self, n):
+        self.files = [tempfile.NamedTemporaryFile(prefix='bare-') for _ in range(n)]
+        for f in self.files:
+            f.truncate(DISK_BYTES)
+
+    def __enter__(self):
+        return [f.name for f in self.files]
+
+    def __exit__(self, *_):
+        for f in self.files:
+            f.close()
+
+
+def services():
+    """channels, heartbeat and time synchronization"""
+    with Guest('mem vps test=channels,heartbeat,timesync hold') as g:
+        text = g.until('bare: hold')
+        expect('bare: vmbus version=5.3', text)
+        expect('bare: heartbeat up version=3.0 framework=3.0', text)
+        expect('bare: timesync up version=4.0', text)
+        status = g.call('vm.status')
+        equal(status['state'], 'Running', 'state')
+        equal(status['health'], 'Ok', 'health')
+        equal(status['vmbus_version'], '5.3', 'version')
+        equal(status['heartbeat'], 'Ok', 'heartbeat')
+
+
+def disk():
+    """a disk's pattern is on the host's file"""
+    with Disks(2) as paths, Guest('test=disk', drives=paths) as g:
+        text = g.done()
+        expect(f'bare: disk 0/0 {DISK_BYTES >> 10}KiB pattern verified', text)
+        expect(f'bare: disk 0/1 {DISK_BYTES >> 10}KiB pattern verified', text)
+        g.off()
+        pattern(paths[0])
+        pattern(paths[1], lun=1)
+
+
+def subchannels(cpus):
+    with Disks(1) as paths, Guest('vps test=subchannels', cpus=cpus, drives=paths) as g:
+        text = g.done()
+        expect(f'bare: vps {cpus}', text)
+        expect(f'queues={cpus} ', text)
+        g.off()
+        pattern(paths[0])
+
+
+def subchannels_2():
+    """2 VPs share a disk over sub-channels"""
+    subchannels(2)
+
+
+def subchannels_4():
+    """4 VPs share a disk over sub-channels"""
+    subchannels(4)
+
+
+def eight():
+    """8 VPs start"""
+    with Guest('vps', cpus=8) as g:
+        text = g.done()
+        expect('bare: vp 7 apic=7', text)
+        expect('bare: vps 8', text)
+
+
+def shutdown():
+    """the shutdown service powers off"""
+    with Guest('hold') as g:
+        g.until('bare: hold')
+        g.call('vm.shutdown', {'type': 'shutdown', 'force': False, 'reason': 'test'})
+        text = g.done()
+        expect('bare: shutdown asked flags=0x0', text)
+        g.off()
+
+
+def restart():
+    """the shutdown service restarts, and the guest finds a fresh machine"""
+    with Guest('test=heartbeat hold', cpus=2) as g:
+        g.until('bare: hold')
+        g.call('vm.shutdown', {'type': 'restart', 'force': False, 'reason': 'test'})
+        g.done()
+        text = g.until('bare: hold')
+        expect('bare: vps 2', text)
+        expect('bare: test heartbeat passed', text)
+        equal(g.call('vm.status')['resets'], 1, 'resets')
+
+
+def resets():
+    """every way to reset"""
+    ways = 'acpi,cf9,keyboard,hv,triplefault'
+    with Guest('reset=' + ways + ' test=channels hold', cpus=2) as g:
+        text = g.until('bare: hold')
+        for way in ways.split(','):
+            expect(f'bare: reset by {way}', text)
+        expect('bare: resets 5 survived', text)
+        expect('bare: test channels passed', text)
+        equal(g.call('vm.status')['resets'], 5, 'resets')
+
+
+def crash():
+    """a crash ends in the status with its text"""
+    with Guest('crash hold') as g:
+        g.until('bare: hold')
+        status = g.call('vm.status')
+        equal(status['health'], 'Critical', 'health')
+        equal(status['crash']['params'][0], '0xc0de0000', 'parameter')
+        expect('bare: crash on request', status['crash']['text'])
+
+
+def pause():
+    """pause and resume; the guest goes on"""
+    with Guest('hold') as g:
+        g.until('bare: hold')
+        for _ in range(5):
+            g.call('vm.pause')
+            equal(g.call('vm.status')['state'], 'Paused', 'state')
+            g.call('vm.resume')
+        g.call('vm.shutdown', {'type': 'shutdown', 'force': False, 'reason': 'test'})
+        g.done()
+        g.off()
+
+
+def rescind():
+    """a service is taken back and offered again"""
+    with Guest('test=heartbeat hold') as g:
+        g.until('bare: hold')
+        g.call('integration.set', {'service': 'heartbeat', 'enabled': False})
+        g.until('bare: heartbeat rescinded')
+        equal(g.call('vm.status')['heartbeat'], 'Disabled', 'heartbeat')
+        g.call('integration.set', {'service': 'heartbeat', 'enabled': True})
+        g.call('vm.shutdown', {'type': 'shutdown', 'force': False, 'reason': 'test'})
+        g.done()
+        g.off()
+
+
+TESTS = [services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause, rescind]
+
+
+def kvm_missing():
+    try:
+        os.close(os.open('/dev/kvm', os.O_RDWR))
+    except OSError as e:
+        return f'/dev/kvm: {e.strerror}'
+    return None
+
+
+def main():
+    build = os.path.abspath(sys.argv[1])
+    worker.build_dir = lambda: build
+    missing = kvm_missing()
+    failed = 0
+    print(f'1..{len(TESTS)}')
+    for n, test in enumerate(TESTS, 1):
+        if missing:
+            print(f'ok {n} - {test.__doc__} # SKIP {missing}')
+            continue
+        try:
+            test()
+            print(f'ok {n} - {test.__doc__}', flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f'not ok {n} - {test.__doc__}', flush=True)
+            for line in traceback.format_exc().splitlines():
+                print(f'# {line}')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
