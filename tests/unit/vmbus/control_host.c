@@ -119,7 +119,7 @@ void host_init(struct host *h)
 
 void host_done(struct host *h)
 {
-	unsigned int resets = h->resets;
+	unsigned int resets;
 
 	h->defer_close = false;
 	for (unsigned int i = 0; i < HOST_CHANNELS; i++) {
@@ -128,6 +128,7 @@ void host_done(struct host *h)
 		if (ch->used && ch->control.state == CONTROL_CLOSING)
 			host_closed(h, ch);
 	}
+	resets = h->resets; /* one of before may have ended just now */
 	control_reset(&h->control);
 	MUST(h->resets == resets + 1);
 	MUST(!h->control.gpadls.count && !h->control.gpadls.words);
