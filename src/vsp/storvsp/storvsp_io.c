@@ -37,6 +37,8 @@ static struct storvsp_request *take_request(struct storvsp_channel *ch)
 		req = &ch->requests[ch->used++];
 	if (req)
 		ch->active++;
+	else
+		ch->starved = true;
 	return req;
 }
 
@@ -282,7 +284,11 @@ static void on_flush(void *state)
 	if (!ch->active)
 		return;
 	aio_submit(ch->aio);
-	aio_reap(ch->aio, 0);
+	if (aio_reap(ch->aio, 0) && ch->starved) {
+		/* A packet waits for what has just become free, and perhaps no completion will come any more. */
+		ch->starved = false;
+		vsp_channel_kick(ch->vc);
+	}
 }
 
 /* Hot add and remove: the guest scans again. Older drivers than Windows 7's do not know the packet. */

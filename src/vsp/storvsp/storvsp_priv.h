@@ -71,6 +71,7 @@ struct storvsp_channel {
 	const struct guestmem *gm;
 	struct aio *aio;
 	bool is_primary;
+	bool starved; /* a packet waits for a request */
 	unsigned int active;
 	struct storvsp_request *free;
 	/* Taken in order the first time, so that what was never needed is never touched. */
