@@ -28,6 +28,27 @@ static size_t packet_max(const struct vmbus_channel *ch)
 	return max ? max : DEFAULT_PACKET_BYTES;
 }
 
+int channel_new(struct vmbus *bus, struct vmbus_channel **ret)
+{
+	struct vmbus_channel *ch = calloc(1, sizeof(*ch));
+
+	if (!ch)
+		return -ENOMEM;
+	ch->bus = bus;
+	ch->doorbell = -1;
+	pthread_mutex_init(&ch->signal_lock, NULL);
+	*ret = ch;
+	return 0;
+}
+
+void channel_free(struct vmbus_channel *ch)
+{
+	if (ch->primary == ch)
+		free(ch->name);
+	pthread_mutex_destroy(&ch->signal_lock);
+	free(ch);
+}
+
 static int map_ring(struct vmbus_channel *ch, const struct control_open *open,
 		    const struct gpadl *g)
 {

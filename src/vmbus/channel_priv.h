@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "vmbus/control.h"
+#include "vmbus/inbox.h"
 #include "vmbus/outbox.h"
 #include "vmbus/ring.h"
 #include "vmbus/vmbus.h"
@@ -35,6 +36,13 @@ struct vmbus_channel {
 	_Atomic uint64_t packets_in, packets_out, interrupts, faults;
 };
 
+static inline struct vmbus_channel *channel_of(struct control_channel *c)
+{
+	return container_of(c, struct vmbus_channel, control);
+}
+
+int channel_new(struct vmbus *bus, struct vmbus_channel **ret) __must_check;
+void channel_free(struct vmbus_channel *ch);
 /* The bus thread's part. -EINVAL, -ENOMEM, ..., and then nothing is left; on success `ring` is the channel's. */
 int channel_open(struct vmbus_channel *ch, const struct control_open *open,
 		 struct gpadl *ring) __must_check;
@@ -45,13 +53,6 @@ void channel_nudge(struct vmbus_channel *ch);
 void channel_unmap(struct vmbus_channel *ch);
 /* What the bus knows by name to channel.c. Thread: any. */
 void vmbus_kick(struct vmbus *bus);
-
-#define VMBUS_IN_MAX 32 /* messages of the guest that wait for the bus thread */
-
-struct vmbus_in {
-	uint16_t len;
-	uint8_t bytes[VMBUS_MESSAGE_MAX];
-};
 
 struct vmbus {
 	/* fixed after new */
@@ -67,11 +68,7 @@ struct vmbus {
 	bool in_turn, paused;
 	/* any thread */
 	_Atomic bool reap;
-	pthread_mutex_t lock;
-	/* under lock */
-	struct vmbus_in in[VMBUS_IN_MAX];
-	unsigned int in_first, in_count;
-	bool in_urgent; /* the first message is one that ends all that was before */
+	struct inbox in;
 };
 
 #endif

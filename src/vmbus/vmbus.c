@@ -4,8 +4,8 @@
  * plane, whose actions come back here: messages to the outbox, opens and closes to channel.c and the devices' ops.
  *
  * Two queues bound each other: while many answers wait for the guest to take them, no further message is looked at, and when the
- * incoming queue is full the guest's hypercall says so and it tries again. INITIATE_CONTACT and UNLOAD make all before them void, so they
- * empty the queue and are looked at in any case: a crashed guest takes no more answers.
+ * incoming queue is full the guest's hypercall says so and it tries again. Only what ends all that was before (vmbus/inbox.h) is looked at in
+ * any case.
  *
  * A VSP may send as soon as it is opened, while OPENCHANNEL_RESULT is still on its way, and there are guests that ignore a channel's interrupts
  * before they have it (OpenVMM's vmbus_server knows some). So a while after the open the guest is interrupted again, if something lies unread.
@@ -21,17 +21,13 @@
 #include <unistd.h>
 #include "util/log.h"
 #include "vmbus/channel_priv.h"
+#include "vmbus/subs.h"
 
 #define OUT_HIGH 64 /* answers that may wait before the guest has to */
 #define NUDGE_NS 100000000ull
 
 static const uint32_t message_ports[] = { VMBUS_MESSAGE_CONNECTION_ID,
 					  VMBUS_MESSAGE_CONNECTION_ID_4 };
-
-static struct vmbus_channel *to_channel(struct control_channel *c)
-{
-	return container_of(c, struct vmbus_channel, control);
-}
 
 void vmbus_kick(struct vmbus *bus)
 {
@@ -65,28 +61,12 @@ static uint16_t on_message(void *opaque, unsigned int vp, uint32_t type,
 			   const void *payload, size_t len)
 {
 	struct vmbus *bus = opaque;
-	struct vmbus_in *in;
-	uint32_t message_type = 0;
-	bool urgent;
+	int r = type == HVMSG_CHANNEL ? inbox_put(&bus->in, payload, len) : -EINVAL;
 
-	if (type != HVMSG_CHANNEL || len > VMBUS_MESSAGE_MAX)
-		return HV_STATUS_INVALID_PARAMETER;
-	memcpy(&message_type, payload, MIN(len, sizeof(message_type)));
-	urgent = message_type == CHANNELMSG_INITIATE_CONTACT ||
-		 message_type == CHANNELMSG_UNLOAD;
-	pthread_mutex_lock(&bus->lock);
-	if (urgent) {
-		bus->in_count = 0;
-		bus->in_urgent = true;
-	}
-	if (bus->in_count == VMBUS_IN_MAX) {
-		pthread_mutex_unlock(&bus->lock);
+	if (r == -ENOBUFS)
 		return HV_STATUS_INSUFFICIENT_BUFFERS;
-	}
-	in = &bus->in[(bus->in_first + bus->in_count++) % VMBUS_IN_MAX];
-	in->len = (uint16_t)len;
-	memcpy(in->bytes, payload, len);
-	pthread_mutex_unlock(&bus->lock);
+	if (r)
+		return HV_STATUS_INVALID_PARAMETER;
 	vmbus_kick(bus);
 	return HV_STATUS_SUCCESS;
 }
@@ -128,7 +108,7 @@ static void act_discard(void *opaque)
 static int act_open(void *opaque, struct control_channel *c,
 		    const struct control_open *open, struct gpadl *ring)
 {
-	struct vmbus_channel *ch = to_channel(c);
+	struct vmbus_channel *ch = channel_of(c);
 	struct vmbus *bus = opaque;
 	int r = channel_open(ch, open, ring);
 
@@ -142,7 +122,7 @@ static int act_open(void *opaque, struct control_channel *c,
 
 static void act_close(void *opaque, struct control_channel *c)
 {
-	struct vmbus_channel *ch = to_channel(c);
+	struct vmbus_channel *ch = channel_of(c);
 
 	ch->primary->params.ops->close(ch->primary->params.dev, ch);
 }
@@ -155,20 +135,12 @@ void channel_close_done(struct vmbus_channel *ch)
 
 static void act_modify(void *opaque, struct control_channel *c)
 {
-	channel_set_target(to_channel(c), c->target_vp);
-}
-
-static void channel_free(struct vmbus_channel *ch)
-{
-	if (ch->primary == ch)
-		free(ch->name);
-	pthread_mutex_destroy(&ch->signal_lock);
-	free(ch);
+	channel_set_target(channel_of(c), c->target_vp);
 }
 
 static void act_gone(void *opaque, struct control_channel *c)
 {
-	struct vmbus_channel *ch = to_channel(c);
+	struct vmbus_channel *ch = channel_of(c);
 	const struct vmbus_channel_ops *ops = ch->primary == ch ? ch->params.ops : NULL;
 	void *dev = ch->params.dev;
 
@@ -208,22 +180,6 @@ static const struct control_actions actions = {
 
 /* ---- the bus thread's turn ---- */
 
-static bool take_message(struct vmbus *bus, struct vmbus_in *ret)
-{
-	bool some;
-
-	pthread_mutex_lock(&bus->lock);
-	some = bus->in_count && (bus->in_urgent || bus->out.count < OUT_HIGH);
-	if (some) {
-		*ret = bus->in[bus->in_first];
-		bus->in_first = (bus->in_first + 1) % VMBUS_IN_MAX;
-		bus->in_count--;
-		bus->in_urgent = false;
-	}
-	pthread_mutex_unlock(&bus->lock);
-	return some;
-}
-
 static void pump(struct vmbus *bus)
 {
 	uint64_t now = now_ns(), at = outbox_pump(&bus->out, now);
@@ -234,70 +190,9 @@ static void pump(struct vmbus *bus)
 		evtimer_del(bus->ev_timer);
 }
 
-static int new_channel(struct vmbus *bus, struct vmbus_channel **ret);
-
-static unsigned int find_subs(struct vmbus_channel *primary, unsigned int sub_index,
-			      unsigned int *ret_count)
-{
-	struct control_channel *c;
-	unsigned int same = 0;
-
-	*ret_count = 0;
-	list_for_each (c, &primary->bus->control.channels, link) {
-		if (c->primary != &primary->control || c->rescinded)
-			continue;
-		++*ret_count;
-		same += c->offer.sub_index == sub_index;
-	}
-	return same;
-}
-
-static int offer_sub(struct vmbus_channel *primary, unsigned int sub_index)
-{
-	struct vmbus_channel *ch;
-	int r = new_channel(primary->bus, &ch);
-
-	if (r)
-		return r;
-	ch->primary = primary;
-	ch->control.offer = primary->control.offer;
-	ch->control.offer.sub_index = (uint16_t)sub_index;
-	r = control_offer(&primary->bus->control, &ch->control, &primary->control);
-	if (r)
-		channel_free(ch);
-	return r;
-}
-
-/* As many as are wanted, at the free indices from 1 on. */
-static void offer_subs(struct vmbus_channel *primary)
-{
-	unsigned int wanted = atomic_load(&primary->subs_wanted), have;
-
-	for (unsigned int i = 1; i <= wanted; i++) {
-		bool same = find_subs(primary, i, &have) > 0;
-
-		if (have >= wanted)
-			break;
-		if (!same && offer_sub(primary, i))
-			break;
-	}
-	atomic_compare_exchange_strong(&primary->subs_wanted, &wanted, 0);
-}
-
-static void offer_wanted(struct vmbus *bus)
-{
-	struct control_channel *c;
-
-	/* What is added stands behind, and is no primary. */
-	list_for_each (c, &bus->control.channels, link) {
-		if (!c->primary && atomic_load(&to_channel(c)->subs_wanted))
-			offer_subs(to_channel(c));
-	}
-}
-
 static void turn(struct vmbus *bus)
 {
-	struct vmbus_in in;
+	struct inbox_message m;
 	unsigned int n;
 
 	if (bus->paused)
@@ -305,14 +200,16 @@ static void turn(struct vmbus *bus)
 	bus->in_turn = true;
 	if (atomic_exchange(&bus->reap, false))
 		control_reap(&bus->control);
-	offer_wanted(bus);
+	subs_offer(bus);
 	pump(bus);
-	for (n = 0; n < VMBUS_IN_MAX && take_message(bus, &in); n++) {
-		control_message(&bus->control, in.bytes, in.len);
+	for (n = 0; n < INBOX_MAX; n++) {
+		if (!inbox_take(&bus->in, bus->out.count >= OUT_HIGH, &m))
+			break;
+		control_message(&bus->control, m.bytes, m.len);
 		pump(bus);
 	}
 	bus->in_turn = false;
-	if (n == VMBUS_IN_MAX) /* the loop has others to serve */
+	if (n == INBOX_MAX) /* the loop has others to serve */
 		vmbus_kick(bus);
 }
 
@@ -339,7 +236,7 @@ static void on_nudge(evutil_socket_t fd, short what, void *opaque)
 	if (bus->paused)
 		return;
 	list_for_each (c, &bus->control.channels, link) {
-		struct vmbus_channel *ch = to_channel(c);
+		struct vmbus_channel *ch = channel_of(c);
 
 		if (c->state != CONTROL_OPEN || !ch->nudge_ns)
 			continue;
@@ -387,7 +284,7 @@ int vmbus_new(const struct vmbus_env *env, struct vmbus **ret)
 	if (!bus)
 		return -ENOMEM;
 	bus->env = *env;
-	pthread_mutex_init(&bus->lock, NULL);
+	inbox_init(&bus->in);
 	outbox_init(&bus->out, env->synic_ops, env->synic);
 	control_init(&bus->control, &actions, bus, env->synic_ops->vps(env->synic),
 		     env->gm, on_gpadl_end);
@@ -419,26 +316,13 @@ void vmbus_free(struct vmbus *bus)
 	if (bus->ev_nudge)
 		event_free(bus->ev_nudge);
 	list_for_each_safe (c, tmp, &bus->control.channels, link)
-		channel_free(to_channel(c));
+		channel_free(channel_of(c));
 	outbox_clear(&bus->out);
 	control_done(&bus->control);
 	if (bus->kick >= 0)
 		close(bus->kick);
-	pthread_mutex_destroy(&bus->lock);
+	inbox_done(&bus->in);
 	free(bus);
-}
-
-static int new_channel(struct vmbus *bus, struct vmbus_channel **ret)
-{
-	struct vmbus_channel *ch = calloc(1, sizeof(*ch));
-
-	if (!ch)
-		return -ENOMEM;
-	ch->bus = bus;
-	ch->doorbell = -1;
-	pthread_mutex_init(&ch->signal_lock, NULL);
-	*ret = ch;
-	return 0;
 }
 
 int vmbus_offer(struct vmbus *bus, const struct vmbus_offer_params *params,
@@ -446,7 +330,7 @@ int vmbus_offer(struct vmbus *bus, const struct vmbus_offer_params *params,
 {
 	struct control_offer *o;
 	struct vmbus_channel *ch;
-	int r = new_channel(bus, &ch);
+	int r = channel_new(bus, &ch);
 
 	if (r)
 		return r;
@@ -475,10 +359,7 @@ void vmbus_rescind(struct vmbus_channel *primary)
 
 void vmbus_reset(struct vmbus *bus, void (*done)(void *opaque), void *opaque)
 {
-	pthread_mutex_lock(&bus->lock);
-	bus->in_count = 0;
-	bus->in_urgent = false;
-	pthread_mutex_unlock(&bus->lock);
+	inbox_clear(&bus->in);
 	bus->reset_done = done;
 	bus->reset_opaque = opaque;
 	control_reset(&bus->control);
@@ -509,7 +390,7 @@ void vmbus_each(const struct vmbus *bus,
 
 	list_for_each (c, &bus->control.channels, link) {
 		struct vmbus_channel_info info = {
-			.name = channel_name(to_channel(c)),
+			.name = channel_name(channel_of(c)),
 			.type = c->offer.type,
 			.instance = c->offer.instance,
 			.sub_index = c->offer.sub_index,
@@ -519,7 +400,7 @@ void vmbus_each(const struct vmbus *bus,
 							    : VMBUS_OFFERED,
 		};
 
-		channel_stats(to_channel(c), &info.stats);
+		channel_stats(channel_of(c), &info.stats);
 		fn(opaque, &info);
 	}
 }
