@@ -40,7 +40,8 @@ int vmbus_offer(struct vmbus *bus, const struct vmbus_offer_params *params,
 void vmbus_rescind(struct vmbus_channel *primary);
 /*
  * Back to the state of a partition that has just started: closes all channels, forgets the guest's connection and GPADLs; offers stay. VPs
- * stand still. `done` comes on the bus thread when the last channel is closed (maybe before the return).
+ * stand still. `done` comes on the bus thread when the last channel is closed (maybe before the return); a reset
+ * before that replaces it.
  */
 void vmbus_reset(struct vmbus *bus, void (*done)(void *opaque), void *opaque);
 

@@ -95,6 +95,7 @@ static void round_begin(struct machine *m, void (*all_answered)(struct machine *
 void devices_pause(struct machine *m, void (*all_answered)(struct machine *m))
 {
 	round_begin(m, all_answered);
+	vmbus_pause(m->bus);
 	m->waiting++;
 	ic_pause(m->ic, answered, m);
 	for (unsigned int i = 0; i < CONFIG_CONTROLLERS_MAX; i++) {
@@ -108,6 +109,7 @@ void devices_pause(struct machine *m, void (*all_answered)(struct machine *m))
 
 void devices_resume(struct machine *m)
 {
+	vmbus_resume(m->bus);
 	ic_resume(m->ic);
 	for (unsigned int i = 0; i < CONFIG_CONTROLLERS_MAX; i++) {
 		if (m->scsi[i])
