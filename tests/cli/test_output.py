@@ -3,9 +3,11 @@
 """What verbs send and print, against a fake vmms: params, tables, pages, --json."""
 import json
 import os
+import pty
 import socket
 import subprocess
 import tempfile
+import termios
 import threading
 
 import cli
@@ -236,6 +238,37 @@ def console():
         thread.join(10)
         listener.close()
     equal((run.returncode, run.stdout, run.stderr), (0, b'login: \x1b[1mwelcome\r\n', b''))
+
+
+@test
+def console_on_a_terminal():
+    """console on a terminal: keys go to the guest, Ctrl-] leaves, the terminal is as before"""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        path = os.path.join(folder, 'console.sock')
+        listener.bind(path)
+        listener.listen(1)
+        master, slave = pty.openpty()
+        before = termios.tcgetattr(slave)
+        with FakeVmms({'vm.console': {'socket': path, 'pty': '/y'}}) as fake:
+            child = subprocess.Popen([cli.VMCTL, '--socket', fake.path, 'console', 'web1'], stdin=slave, stdout=slave,
+                                     stderr=slave)
+            conn, _ = listener.accept()
+            conn.settimeout(60)
+            # Raw mode is on by the time that what it prints after its greeting comes.
+            conn.sendall(b'login: ')
+            seen = b''
+            while not seen.endswith(b'login: '):
+                seen += os.read(master, 100)
+            os.write(master, b'a\x03\r\x1db')
+            got = b''
+            while len(got) < 3:
+                got += conn.recv(100)
+            equal(child.wait(60), 0)
+            equal(got + conn.recv(100), b'a\x03\r')
+            conn.close()
+        equal(termios.tcgetattr(slave), before)
+        os.close(slave)
+        os.close(master)
 
 
 @test

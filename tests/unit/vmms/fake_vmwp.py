@@ -9,6 +9,7 @@ The name's part before the first '-' is the behaviour:
   deaf      never answers vm.shutdown's request by the guest (stays Running)
   noic      has no shutdown integration service
   wedged    does not end on vm.turn_off
+  beatless  never has a heartbeat    panics    is Critical once it runs, with a panic text
   leaves    ends between setup and vm.start, with a report
 Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
 """
@@ -108,7 +109,10 @@ def start(conn, p):
     if kind == 'leaves':
         end('the kernel has no 64-bit entry', 'Critical')
     started = time.monotonic()
-    changed(state='Running', vmbus_version='5.3', heartbeat='Ok')
+    if kind == 'panics':
+        status.update(health='Critical', reason='the guest crashed', crash={
+            'count': 1, 'params': ['0x0'] * 5, 'text': 'Kernel panic: fake'})
+    changed(state='Running', vmbus_version='5.3', heartbeat='No contact' if kind == 'beatless' else 'Ok')
     return {}
 
 
