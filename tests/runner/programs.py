@@ -2,6 +2,7 @@
 """Runs test programs: each in a process group of its own, with a time limit, its output kept."""
 import concurrent.futures
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -131,6 +132,9 @@ def must(argv, log, what):
     if status == 0:
         return
     with open(log, encoding='utf-8', errors='replace') as f:
-        tail = f.read().rstrip('\n').split('\n')[-60:]
+        tail = f.read().rstrip('\n').split('\n')
+    # What ninja printed from the first failure on; the compiler's lines before it say nothing.
+    first = next((n for n, line in enumerate(tail) if line.startswith('FAILED')), max(0, len(tail) - 60))
+    tail = [line for line in tail[first:first + 60] if not re.match(r'\[\d+/\d+\] ', line)]
     say('\n'.join(f'  | {line}' for line in tail))
     raise BuildFailed(f'{what} failed; the whole log is {os.path.relpath(log)}')
