@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,26 +19,40 @@
 
 #define EXEC_FAILED 127 /* as a shell has it */
 
-/* Field 22 of /proc/PID/stat, behind a name that may hold anything but comes before the last ')'. */
-static int read_starttime(pid_t pid, uint64_t *ret)
+/*
+ * Field `n` of /proc/PID/stat (proc(5)). The name, field 2, may hold anything, but ends at the last ')': field 3
+ * begins two bytes behind it.
+ */
+static int stat_field(pid_t pid, int n, char *ret, size_t size)
 {
 	cleanup_free char *text = NULL;
-	char path[64], *p;
+	char path[64], *p, *rest;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	r = io_read_file(AT_FDCWD, path, 4096, &text, NULL);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	p = strrchr(text, ')');
-	/* ") S ppid …": the state is field 3, so starttime is the 20th blank from here. */
-	for (int blanks = 0; p && blanks < 20; blanks++) {
-		p = strchr(p, ' ');
-		p = p ? p + 1 : NULL;
-	}
-	if (!p || sscanf(p, "%" SCNu64, ret) != 1)
+	rest = strrchr(text, ')');
+	if (!rest)
 		return -EPROTO;
+	p = strtok_r(rest, " \n", &rest); /* the ')' itself */
+	for (int i = 2; p && i < n; i++)
+		p = strtok_r(NULL, " \n", &rest);
+	if (!p)
+		return -EPROTO;
+	snprintf(ret, size, "%s", p);
 	return 0;
+}
+
+static int read_starttime(pid_t pid, uint64_t *ret)
+{
+	char text[32];
+	int r = stat_field(pid, 22, text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	return sscanf(text, "%" SCNu64, ret) == 1 ? 0 : -EPROTO;
 }
 
 /* What the service manager said to vmms alone (sd_notify(3), sd_listen_fds(3)). */
@@ -150,15 +165,56 @@ void process_kill(const struct process *p)
 	syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
 }
 
+/* linux/pidfd.h of Linux 6.15; what was reaped by another can still be asked how it ended. */
+struct pidfd_info_v0 {
+	uint64_t mask, cgroup;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+#define PIDFD_GET_INFO_V0 _IOWR(0xff, 11, struct pidfd_info_v0)
+#define PIDFD_INFO_EXITED (UINT64_C(1) << 3)
+
+/*
+ * How somebody else's child ended, as a wait status: from its zombie's stat (field 52), as long as nobody has reaped it, or
+ * from the pidfd, where the kernel is new enough.
+ */
+static int foreign_status(const struct process *p, int *ret)
+{
+	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_EXITED };
+	uint64_t starttime;
+	char state[8], code[16];
+
+	if (stat_field(p->pid, 3, state, sizeof(state)) == 0 && state[0] == 'Z' &&
+	    stat_field(p->pid, 52, code, sizeof(code)) == 0 &&
+	    read_starttime(p->pid, &starttime) == 0 && starttime == p->starttime) {
+		*ret = atoi(code);
+		return 0;
+	}
+	if (ioctl(p->pidfd, PIDFD_GET_INFO_V0, &info) < 0 ||
+	    !(info.mask & PIDFD_INFO_EXITED))
+		return -ECHILD;
+	*ret = info.exit_code;
+	return 0;
+}
+
 int process_reap(const struct process *p, int *ret_code, int *ret_status)
 {
 	siginfo_t si = { 0 };
+	int status, r;
 
-	if (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG) < 0)
+	if (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG) == 0) {
+		if (si.si_pid == 0)
+			return -EAGAIN;
+		*ret_code = si.si_code;
+		*ret_status = si.si_status;
+		return 0;
+	}
+	if (errno != ECHILD)
 		return -errno;
-	if (si.si_pid == 0)
-		return -EAGAIN;
-	*ret_code = si.si_code;
-	*ret_status = si.si_status;
+	r = foreign_status(p, &status);
+	if (r < 0)
+		return r;
+	*ret_code = WIFSIGNALED(status) ? CLD_KILLED : CLD_EXITED;
+	*ret_status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 	return 0;
 }

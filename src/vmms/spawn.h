@@ -35,8 +35,8 @@ int spawn_open_gate(int *gate) __must_check;
 int process_open(pid_t pid, uint64_t starttime, struct process *ret) __must_check;
 void process_kill(const struct process *p);
 /*
- * After pidfd was readable: how it ended, as waitid(2) has it (a CLD_* code and the status); -ECHILD for a process
- * that another vmms started.
+ * After pidfd was readable: how it ended, as waitid(2) has it (a CLD_* code and the status); -ECHILD when the
+ * kernel cannot say, for a process that another vmms started (before Linux 6.15, once it is reaped).
  */
 int process_reap(const struct process *p, int *ret_code, int *ret_status) __must_check;
 

@@ -141,7 +141,7 @@ static void adopt_all(struct vmms *v)
 		else
 			recall(v, vm);
 	}
-	log_info("%zu VMs, %d of them with a worker", v->registry.count, adopted);
+	log_info("VMs: %zu, with a worker: %d", v->registry.count, adopted);
 }
 
 static void on_late(evutil_socket_t fd, short what, void *arg)
@@ -271,7 +271,7 @@ void vmms_done(struct vmms *v)
 		wait_fail_all(vm, &e);
 	}
 	if (left)
-		log_info("stopping; %d VMs go on without vmms", left);
+		log_info("stopping; VMs that go on without vmms: %d", left);
 	events_free(v->events);
 	registry_done(&v->registry);
 	instance_close(&v->instance, &v->settings);

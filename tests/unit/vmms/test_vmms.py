@@ -346,7 +346,7 @@ def adoption(host):
         assert (vm['state'], vm['worker_pid'], vm['heartbeat']) == ('Running', pid, beat), vm
         assert stat.S_ISCHR(os.stat(vm['console_pty']).st_mode)
     host.stop()
-    assert '3 VMs go on without vmms' in host.logged()
+    assert 'go on without vmms: 3' in host.logged()
     c = host.start()
     for n in names:
         assert c.call('vm.stop', vm=n)['reason'] == 'guest shut down'
@@ -379,7 +379,9 @@ def ended_meanwhile(host):
     assert found['d'][0] == 'Running'
     assert host.left_in_run_dir() == [ids[3]]
     os.kill(pids['d'], signal.SIGKILL)
-    assert 'ended unexpectedly' in wait_off(c, 'd')['reason']
+    # Not its child: how it ended is known where the kernel tells (Linux 6.15, or before it is reaped).
+    reason = wait_off(c, 'd')['reason']
+    assert reason == 'worker was killed by signal 9 (Killed)' or 'ended unexpectedly' in reason, reason
     for fd in watch.values():
         os.close(fd)
 
