@@ -66,6 +66,8 @@ static void on_closed(void *ctx, int error)
 	struct worker *w = ctx;
 
 	link_close(w);
+	if (w->end_reason[0])
+		return; /* it is being ended */
 	if (w->up)
 		retry_later(w);
 	else if (error == -EBADMSG || error == -EPROTO)
@@ -173,7 +175,6 @@ static void on_hello(void *arg, const json_t *result, const struct rpc_error *e)
 {
 	struct worker *w = arg;
 
-	w->heard = true;
 	if (e && !w->up) {
 		step_failed(w, e);
 	} else if (e) {
@@ -189,6 +190,7 @@ static void on_hello(void *arg, const json_t *result, const struct rpc_error *e)
 		worker_fail(w, -EPROTO, "its start was cut short by the end of vmms");
 	} else {
 		w->tries = 0;
+		w->heard = true; /* one that is being ended instead is heard when it is gone */
 		apply(w, json_object_get(result, "status"));
 	}
 }
