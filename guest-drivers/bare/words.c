@@ -6,6 +6,7 @@
 #include "bare/crash.h"
 #include "core/mem.h"
 #include "bare/guest.h"
+#include "bare/hostile.h"
 #include "bare/pages.h"
 #include "bare/power.h"
 #include "bare/pvh.h"
@@ -98,9 +99,9 @@ static bool word_hold(struct args args)
 }
 
 static const struct word words[] = {
-	{ "bench", word_bench }, { "crash", word_crash }, { "hold", word_hold },
-	{ "mem", word_mem },     { "reset", word_reset }, { "test", tests_run },
-	{ "vps", word_vps },
+	{ "bench", word_bench },     { "crash", word_crash }, { "hold", word_hold },
+	{ "hostile", word_hostile }, { "mem", word_mem },     { "reset", word_reset },
+	{ "test", tests_run },       { "vps", word_vps },
 };
 
 /* One word, in [p, end). */

@@ -231,7 +231,19 @@ def rescind():
         g.off()
 
 
-TESTS = [services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause, rescind]
+def hostile():
+    """what no driver does breaks its own channel at worst"""
+    with Disks(1) as paths, Guest('hostile=control,hypercall,packet,ring test=channels,disk,heartbeat', cpus=2,
+                                  drives=paths) as g:
+        text = g.done()
+        for what in ('control', 'hypercall', 'packet', 'ring'):
+            expect(f'bare: hostile {what} survived', text)
+        g.off()
+        pattern(paths[0])
+
+
+TESTS = [services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause, rescind,
+         hostile]
 
 
 def kvm_missing():
