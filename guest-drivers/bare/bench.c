@@ -114,12 +114,16 @@ static bool roundtrip(struct samples *s, struct args args)
 	return !storvsc_stop(&controller) && ok;
 }
 
+static struct {
+	uint16_t port;
+	uint32_t value;
+} door;
+
 static bool floor_once(struct args args)
 {
 	uint64_t until = time_now_us() + FLOOR_TIMEOUT_US;
 
-	outl((uint16_t)args_number(args, "port", HV_PORT_DOORBELL),
-	     (uint32_t)args_number(args, "value", 1));
+	outl(door.port, door.value);
 	while (!(vp_take() & PENDING_USER)) {
 		if (time_now_us() >= until)
 			return false;
@@ -130,6 +134,8 @@ static bool floor_once(struct args args)
 
 static bool rtfloor(struct samples *s, struct args args)
 {
+	door.port = (uint16_t)args_number(args, "port", HV_PORT_DOORBELL);
+	door.value = (uint32_t)args_number(args, "value", 1);
 	return take(s, floor_once, args);
 }
 
@@ -151,6 +157,8 @@ bool word_bench(struct args args)
 			continue;
 		if (!samples_init(&s, args_number(args, "n", 10000)))
 			return false;
+		/* for a harness without the hypervisor's frequency MSRs */
+		time_init(args_number(args, "tsc_khz", 0) * 1000, 0);
 		if (benches[i].run(&s, args)) {
 			samples_report(&s, benches[i].name);
 			return true;
