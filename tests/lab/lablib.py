@@ -26,8 +26,11 @@ import labkit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-# A guest that does not answer for so long is dead. Two VPs of a guest share two emulated processors with all the rest.
-PATIENCE = 120
+# A guest that does not answer for so long is dead. Its VPs share two emulated processors with all the rest, and those the
+# machine with whatever else it does; nothing that goes well waits so long.
+PATIENCE = 300
+# A whole test, started again after a panic of the lab host or two.
+TEST_SECONDS = 2400
 
 
 class LabTimeout(Exception):
@@ -262,7 +265,7 @@ class Qemu:
         self.child.wait()
 
 
-def main(tests, kernels=labkit.KERNELS, mem=3072, timeout=840):
+def main(tests, kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS):
     """Run tests, a function of a Tap, inside the lab host (see enter)."""
     enter(kernels, mem, timeout)
     tap = Tap()
@@ -270,11 +273,11 @@ def main(tests, kernels=labkit.KERNELS, mem=3072, timeout=840):
     tap.done()
 
 
-def enter(kernels=labkit.KERNELS, mem=3072, timeout=840, live=None):
+def enter(kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS, live=None):
     """Return only inside the lab host: elsewhere, run this program again in there and end as it ended.
 
     kernels: what its guests boot; mem: MiB of the lab host, which hold all disks and guests; timeout: seconds in all;
-    live: print what it says at once, not when it ended (else only on a terminal).
+    live: print what it says at once, not when it ended (else only on a terminal and with LAB_VERBOSE).
     """
     if os.environ.get("LAB_HOST"):
         return
@@ -285,7 +288,9 @@ def enter(kernels=labkit.KERNELS, mem=3072, timeout=840, live=None):
         if not os.path.exists(os.path.join(labkit.cache(), "kernels", name)):
             fetch(name)
     os.environ["LAB_IMAGES"] = json.dumps({name: images(name) for name in kernels})
-    sys.exit(enter_host(mem, timeout, sys.stdout.isatty() if live is None else live))
+    if live is None:
+        live = sys.stdout.isatty() or bool(os.environ.get("LAB_VERBOSE"))
+    sys.exit(enter_host(mem, timeout, live))
 
 
 def fetch(name):

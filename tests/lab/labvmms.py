@@ -185,6 +185,10 @@ class Vm:
         """Run a command in the guest (see Console.run)."""
         return self.console.run(line, **more)
 
+    def until(self, condition):
+        """Wait until a command in the guest succeeds."""
+        self.run("until %s; do sleep 0.1; done" % condition)
+
     def wait(self, what, seconds=lablib.PATIENCE):
         """Wait until vmctl says that it is as asked."""
         return self.vmms.vmctl("wait", self.name, what, "--timeout", seconds, seconds=seconds + 10)
@@ -203,7 +207,11 @@ class Vm:
 
     def stop(self):
         """Shut the guest down through its shutdown service."""
-        return self.vmms.vmctl("stop", self.name)
+        return self.vmms.vmctl("stop", self.name, "--timeout", lablib.PATIENCE, seconds=lablib.PATIENCE + 10)
+
+    def restart(self):
+        """Have the guest restart through its shutdown service."""
+        return self.vmms.vmctl("restart", self.name, "--timeout", lablib.PATIENCE, seconds=lablib.PATIENCE + 10)
 
     def turn_off(self):
         """Turn it off without asking."""

@@ -53,7 +53,7 @@ def finds(tap, vm, name, cpus):
 def restarts(tap, vm, name):
     """vmctl restart boots the same VM again."""
     vm.run("touch /restarted && sync")
-    vm.vmms.vmctl("restart", vm.name)
+    vm.restart()
     vm.console.expect("^LAB: reboot$")
     vm.console.ready()
     tap.equal(vm.run("ls /restarted"), "/restarted", name + ": vmctl restart boots the same disk again")

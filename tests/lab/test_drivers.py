@@ -22,7 +22,7 @@ def storage(tap, vm, name):
         tap.equal(vm.run("ls /sys/class/block | grep -c '^sd' || true"), "0", "%s: rmmod hv_storvsc takes the disk away (%d)" % (
             name, turn))
         vm.run("modprobe hv_storvsc")
-        vm.run("for i in $(seq 300); do [ -e %s ] && break; sleep 0.1; done" % disk)
+        vm.until("[ -e %s ]" % disk)
         vm.run("echo 3 >/proc/sys/vm/drop_caches")
         tap.equal(vm.run("dd if=%s bs=64k count=64 | md5sum | cmp - /sum" % vm.disk(0), check=False)[0], 0,
                   "%s: modprobe brings the same disk back (%d)" % (name, turn))
@@ -41,13 +41,12 @@ def services(tap, vm, name):
 def rescind(tap, vm, name):
     """A service that the host turns off is rescinded, and offered again when it is turned on."""
     count = "cat /sys/bus/vmbus/devices/*/class_id | grep -c %s || true" % HEARTBEAT
-    gone = "for i in $(seq 300); do [ $(%s) = %%d ] && break; sleep 0.1; done" % count
     vm.vmms.vmctl("set", vm.name, "--heartbeat", "off")
-    vm.run(gone % 0)
-    tap.equal(vm.run(count), "0", name + ": a service that is turned off leaves the guest's bus")
+    vm.until("[ $(%s) = 0 ]" % count)
+    tap.ok(True, name + ": a service that is turned off leaves the guest's bus")
     vm.vmms.vmctl("set", vm.name, "--heartbeat", "on")
-    vm.run(gone % 1)
-    tap.equal(vm.run(count), "1", name + ": and comes back when it is turned on")
+    vm.until("[ $(%s) = 1 ]" % count)
+    tap.ok(True, name + ": and comes back when it is turned on")
     tap.equal(vm.wait("heartbeat")["heartbeat"], "Ok", name + ": and works")
 
 

@@ -54,4 +54,4 @@ def tests(tap):
                       "hyperv_clocksource_tsc_page", kernel + ": its clock is the reference TSC page")
 
 
-lablib.main(tests, timeout=400)
+lablib.main(tests)

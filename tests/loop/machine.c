@@ -313,7 +313,9 @@ void machine_disconnect(struct machine *m)
 
 void machine_step(struct machine *m)
 {
-	bus_wait(&m->bus, 0, 10000);
+	env_wait(m, 100000);
+	bus_poll(&m->bus);
+	bus_events(&m->bus, 0);
 }
 
 void machine_until(struct machine *m, bool (*cond)(void *arg), void *arg)

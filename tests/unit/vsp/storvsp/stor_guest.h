@@ -70,9 +70,7 @@ struct gate_disk {
 	struct disk disk;
 	int gate; /* eventfd that counts down */
 	atomic_uint waiting;
-	pthread_mutex_t
-		lock; /* what the test wrote comes before what the thread does with it */
-	int error;
+	atomic_int error;
 	unsigned int *closed;
 };
 struct gate_disk *gate_disk_new(uint64_t bytes);
