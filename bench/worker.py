@@ -23,14 +23,15 @@ def build_dir():
     raise SystemExit("bench: no build; run 'meson setup build-release --buildtype=release && ninja -C build-release'")
 
 
-def pss_kib(pid, guest_mapping="memfd"):
-    """Proportional set size in KiB without the mappings of guest memory."""
+def pss_kib(pid, guest_mib=64):
+    """Proportional set size in KiB without guest memory, which is the mapping of just that size."""
     total, skip = 0, False
     with open("/proc/%d/smaps" % pid) as f:
         for line in f:
             first = line.split(" ", 1)[0]
             if "-" in first and not first.endswith(":"):
-                skip = guest_mapping in line
+                begin, end = (int(x, 16) for x in first.split("-"))
+                skip = end - begin == guest_mib << 20
             elif line.startswith("Pss:") and not skip:
                 total += int(line.split()[1])
     return total

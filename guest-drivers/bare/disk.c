@@ -129,12 +129,10 @@ static void wait_for_queue(const struct job *j)
 {
 	unsigned int vp = (unsigned int)vp_self()->index;
 
-	if (vp) {
-		guest_env.wait(guest_env.opaque, STORVSC_TIMEOUT_US);
-		bus_events(&guest_get()->bus, vp);
-	} else {
+	if (vp)
+		bus_wait(&guest_get()->bus, vp, STORVSC_TIMEOUT_US);
+	else
 		guest_wait(STORVSC_TIMEOUT_US);
-	}
 }
 
 static bool pass(struct job *j, bool write)

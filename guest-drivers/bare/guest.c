@@ -201,7 +201,7 @@ void guest_poll(void)
 
 void guest_wait(uint64_t us)
 {
-	env_wait(NULL, us);
+	bus_wait(&guest.bus, 0, us);
 	guest_poll();
 }
 

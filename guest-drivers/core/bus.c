@@ -146,18 +146,26 @@ void bus_events(struct bus *bus, unsigned int vp)
 	hv_events(bus->hv, vp, VMBUS_MESSAGE_SINT, mark, bus);
 }
 
+void bus_wait(struct bus *bus, unsigned int vp, uint64_t us)
+{
+	const struct core_env *env = bus->hv->env;
+
+	env->wait(env->opaque, us);
+	bus_events(bus, vp);
+	if (!vp)
+		bus_poll(bus);
+}
+
 int bus_await(struct bus *bus, void *ret, size_t ret_len)
 {
 	const struct core_env *env = bus->hv->env;
 	uint64_t until = env->now_us(env->opaque) + BUS_REPLY_TIMEOUT_US;
 
-	for (;;) {
-		bus_poll(bus);
-		if (bus->wanted.done)
-			break;
+	bus_poll(bus);
+	while (!bus->wanted.done) {
 		if (env->now_us(env->opaque) >= until)
 			return -ETIMEDOUT;
-		env->wait(env->opaque, BUS_REPLY_TIMEOUT_US / 10);
+		bus_wait(bus, 0, BUS_REPLY_TIMEOUT_US / 10);
 	}
 	bus->wanted.type = CHANNELMSG_INVALID;
 	memcpy(ret, bus->wanted.bytes, ret_len);

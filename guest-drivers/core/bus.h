@@ -67,6 +67,12 @@ int bus_unload(struct bus *bus);
 void bus_poll(struct bus *bus);
 /* Takes the event flags of one VP: marks channels as signalled (chan_take_event). Thread: that VP. */
 void bus_events(struct bus *bus, unsigned int vp);
+/*
+ * The only way to wait: until this VP is interrupted, or `us` are over (0: no limit), or sooner; then takes its event flags, and on VP 0
+ * its messages. Whoever eats an interrupt must take all that it stands for: the host does not raise it again for what is still set.
+ * Thread: that VP.
+ */
+void bus_wait(struct bus *bus, unsigned int vp, uint64_t us);
 
 /*
  * Posts a control message and waits for its answer: type, and the u32 at offset key_at of it being key (key_at 0: any). The answer is

@@ -11,7 +11,8 @@
 
 /* "BARE", not an operating system that the TLFS knows: open source (bit 63), type 0x10. TLFS 2.6. */
 #define GUEST_OS_ID 0x9042415245000001ull
-#define POST_RETRY_US 1000000u
+#define POST_FAIL_US 1000000u
+#define POST_RETRY_US 100u
 
 int hv_init(struct hv *hv, const struct core_env *env)
 {
@@ -79,10 +80,19 @@ void hv_synic_off(struct hv *hv, unsigned int vp, unsigned int sint)
 	memset(v, 0, sizeof(*v));
 }
 
+/* Not env->wait: an interrupt that came meanwhile is for others to take. */
+static void pause_us(const struct core_env *env, uint64_t us)
+{
+	uint64_t until = env->now_us(env->opaque) + us;
+
+	while (env->now_us(env->opaque) < until)
+		;
+}
+
 int hv_post(struct hv *hv, uint32_t connection_id, const void *payload, size_t len)
 {
 	const struct core_env *env = hv->env;
-	uint64_t until = env->now_us(env->opaque) + POST_RETRY_US;
+	uint64_t until = env->now_us(env->opaque) + POST_FAIL_US;
 	uint16_t status;
 
 	if (len > HV_MESSAGE_PAYLOAD_MAX)
@@ -101,7 +111,7 @@ int hv_post(struct hv *hv, uint32_t connection_id, const void *payload, size_t l
 		if (status != HV_STATUS_INSUFFICIENT_BUFFERS &&
 		    status != HV_STATUS_INSUFFICIENT_MEMORY)
 			return -EIO;
-		env->wait(env->opaque, 100);
+		pause_us(env, POST_RETRY_US);
 	} while (env->now_us(env->opaque) < until);
 	return -EAGAIN;
 }

@@ -45,9 +45,7 @@ static int exchange(struct storvsc *s, struct vstor_packet *p)
 		if (env->now_us(env->opaque) >= until)
 			return -ETIMEDOUT;
 		if (r)
-			env->wait(env->opaque, BUS_REPLY_TIMEOUT_US / 10);
-		bus_events(s->bus, 0);
-		bus_poll(s->bus);
+			bus_wait(s->bus, 0, BUS_REPLY_TIMEOUT_US / 10);
 	}
 	return len >= VSTOR_PACKET_BYTES_WIN7 && p->operation == VSTOR_COMPLETE_IO
 		       ? 0
@@ -105,8 +103,7 @@ static int open_subs(struct storvsc *s, unsigned int n, unsigned int vps)
 		while (!(ch = bus_find_sub(s->bus, s->queue[0].ch, i))) {
 			if (env->now_us(env->opaque) >= until)
 				return -ETIMEDOUT;
-			env->wait(env->opaque, BUS_REPLY_TIMEOUT_US / 10);
-			bus_poll(s->bus);
+			bus_wait(s->bus, 0, BUS_REPLY_TIMEOUT_US / 10);
 		}
 		r = chan_open(ch, RING_PAGES, RING_PAGES, i % vps, NULL);
 		if (r)
@@ -290,8 +287,8 @@ int storvsc_exec(struct storvsc *s, unsigned int queue, struct storvsc_request *
 		if (!r && env->now_us(env->opaque) >= until)
 			return -ETIMEDOUT;
 		if (!r)
-			env->wait(env->opaque, BUS_REPLY_TIMEOUT_US / 10);
-		bus_events(s->bus, s->queue[queue].ch->vp);
+			bus_wait(s->bus, s->queue[queue].ch->vp,
+				 BUS_REPLY_TIMEOUT_US / 10);
 		r = 0;
 	}
 	return r < 0 ? r : 0;

@@ -274,11 +274,10 @@ static_assert(sizeof(struct scsi_mode_descriptor) == 8, "size");
 #define SCSI_START 0x01u
 #define SCSI_LOEJ 0x02u
 
-/* REPORT LUNS: SPC-4 6.33. */
+/* REPORT LUNS: SPC-4 6.33. A be64_t for each follows. */
 struct scsi_lun_list {
 	be32_t bytes; /* of the LUNs */
 	uint8_t reserved[4];
-	be64_t luns[];
 };
 static_assert(sizeof(struct scsi_lun_list) == 8, "size");
 

@@ -1,40 +1,63 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One memfd holds all banks, one behind the other: bank 0 from GPA 0 to the hole, bank 1 from 4 GiB on. Nothing is touched
- * ahead: a page costs memory from the guest's (or a loader's) first access on. Between the banks lies the hole, so a
- * range that leaves a bank has left RAM.
+ * Anonymous memory in two banks: bank 0 from GPA 0 to the hole, bank 1 from 4 GiB on. Nothing is touched ahead: memory is used from
+ * the guest's (or a loader's) first access on. Between the banks lies the hole, so a range that leaves a bank has left RAM.
+ *
+ * It is anonymous and not a memfd's because the host backs the former with huge pages when asked (MADV_HUGEPAGE), and
+ * the latter only where an administrator has allowed it for shared memory, which no distribution does (docs/architecture.md).
  */
 #include "vid/guestmem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include "util/cleanup.h"
 
-#define GUESTMEM_UNIT (2ull << 20)
-#define GUESTMEM_MAX (1ull << 44) /* 16 TiB: what four-level guests and memslots hold */
+#define GUESTMEM_UNIT (2ull << 20) /* of sizes, and a huge page of the host */
+#define GUESTMEM_MAX (1ull << 44)  /* 16 TiB: what four-level guests and memslots hold */
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
 
 struct guestmem {
-	int fd;
 	size_t n;
 	uint64_t bytes;
 	struct guestmem_bank bank[GUESTMEM_BANKS_MAX];
 };
 
-static int bank_map(struct guestmem *gm, uint64_t gpa, uint64_t bytes, uint64_t offset)
+/* Address space that begins where a huge page can: one unit more is taken, and both ends given back. */
+static void *map_aligned(uint64_t bytes)
+{
+	char *all = mmap(NULL, bytes + GUESTMEM_UNIT, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t head;
+
+	if (all == MAP_FAILED)
+		return NULL;
+	head = align_up((uintptr_t)all, GUESTMEM_UNIT) - (uintptr_t)all;
+	if (head)
+		munmap(all, head);
+	if (head < GUESTMEM_UNIT)
+		munmap(all + head + bytes, GUESTMEM_UNIT - head);
+	return all + head;
+}
+
+static int bank_map(struct guestmem *gm, uint64_t gpa, uint64_t bytes)
 {
 	struct guestmem_bank *b = &gm->bank[gm->n];
-	void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			  gm->fd, (off_t)offset);
+	void *host = map_aligned(bytes);
 
-	if (host == MAP_FAILED)
+	if (!host)
 		return -errno;
+	/* Each a wish: small pages and a nameless mapping work, too. */
+	(void)madvise(host, bytes, MADV_HUGEPAGE);
+	(void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, host, bytes, "guest memory");
 	/* A core dump of the worker must not carry the guest's secrets. */
 	(void)madvise(host, bytes, MADV_DONTDUMP);
-	*b = (struct guestmem_bank){
-		.gpa = gpa, .bytes = bytes, .fd_offset = offset, .host = host
-	};
+	*b = (struct guestmem_bank){ .gpa = gpa, .bytes = bytes, .host = host };
 	gm->n++;
 	return 0;
 }
@@ -42,16 +65,10 @@ static int bank_map(struct guestmem *gm, uint64_t gpa, uint64_t bytes, uint64_t 
 static int banks_map(struct guestmem *gm)
 {
 	uint64_t low = MIN(gm->bytes, GUESTMEM_HOLE_BASE);
-	int r;
+	int r = bank_map(gm, 0, low);
 
-	gm->fd = memfd_create("guest", MFD_CLOEXEC);
-	if (gm->fd < 0)
-		return -errno;
-	if (ftruncate(gm->fd, (off_t)gm->bytes) < 0)
-		return -errno;
-	r = bank_map(gm, 0, low, 0);
 	if (!r && gm->bytes > low)
-		r = bank_map(gm, GUESTMEM_HIGH_BASE, gm->bytes - low, low);
+		r = bank_map(gm, GUESTMEM_HIGH_BASE, gm->bytes - low);
 	return r;
 }
 
@@ -65,7 +82,6 @@ int guestmem_new(uint64_t bytes, struct guestmem **ret)
 	gm = calloc(1, sizeof(*gm));
 	if (!gm)
 		return -ENOMEM;
-	gm->fd = -1;
 	gm->bytes = bytes;
 	r = banks_map(gm);
 	if (r) {
@@ -82,8 +98,6 @@ void guestmem_free(struct guestmem *gm)
 		return;
 	for (size_t i = 0; i < gm->n; i++)
 		munmap(gm->bank[i].host, gm->bank[i].bytes);
-	if (gm->fd >= 0)
-		close(gm->fd);
 	free(gm);
 }
 
@@ -96,11 +110,6 @@ size_t guestmem_banks(const struct guestmem *gm, const struct guestmem_bank **re
 uint64_t guestmem_bytes(const struct guestmem *gm)
 {
 	return gm->bytes;
-}
-
-int guestmem_fd(const struct guestmem *gm)
-{
-	return gm->fd;
 }
 
 void *guestmem_ptr(const struct guestmem *gm, uint64_t gpa, uint64_t len)
@@ -146,9 +155,9 @@ int guestmem_zero(const struct guestmem *gm, uint64_t gpa, size_t len)
 
 int guestmem_discard(struct guestmem *gm)
 {
-	/* Takes the pages out of every mapping of the file too. */
-	if (fallocate(gm->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-		      (off_t)gm->bytes) < 0)
-		return -errno;
+	for (size_t i = 0; i < gm->n; i++) {
+		if (madvise(gm->bank[i].host, gm->bank[i].bytes, MADV_DONTNEED) < 0)
+			return -errno;
+	}
 	return 0;
 }

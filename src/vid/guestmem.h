@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest physical memory: memfd-backed banks, mapped once, below and above the MMIO hole. Every access
+ * Guest physical memory: anonymous banks, mapped once, below and above the MMIO hole. Every access
  * by guest physical address goes through here and is bounded here.
  *
  * Thread: any; banks are fixed after guestmem_new(). What lies behind a pointer may be changed by the guest at any time:
@@ -20,7 +20,7 @@ struct guestmem;
 #define GUESTMEM_BANKS_MAX 2
 
 struct guestmem_bank {
-	uint64_t gpa, bytes, fd_offset;
+	uint64_t gpa, bytes;
 	void *host;
 };
 
@@ -30,9 +30,6 @@ void guestmem_free(struct guestmem *gm);
 
 size_t guestmem_banks(const struct guestmem *gm, const struct guestmem_bank **ret);
 uint64_t guestmem_bytes(const struct guestmem *gm);
-/* The memfd: for a worker's own mappings and, later, saving and migrating. Stays the guestmem's. */
-int guestmem_fd(const struct guestmem *gm);
-
 /* Host address of [gpa, gpa + len), which must lie in one bank; NULL when any byte of it is not RAM. */
 void *guestmem_ptr(const struct guestmem *gm, uint64_t gpa, uint64_t len);
 /* Copies; -EFAULT when any byte is not RAM, and then nothing was copied. */

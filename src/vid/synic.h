@@ -18,7 +18,8 @@ struct synic; /* vid's; partition_synic() gives it */
 
 /*
  * A message that the guest posted to a connection (HvCallPostMessage). Called on the thread of the posting VP, which waits: copy
- * and return. The payload is already a private copy. Returns an HV_STATUS: INSUFFICIENT_BUFFERS makes the guest try again.
+ * and return, and wait for no thread that may be in message_port(). The payload is already a private copy. Returns an HV_STATUS:
+ * INSUFFICIENT_BUFFERS makes the guest try again.
  */
 typedef uint16_t (*synic_message_fn)(void *opaque, unsigned int vp, uint32_t type,
 				     const void *payload, size_t len);

@@ -66,6 +66,8 @@ static void on_closed(void *ctx, int error)
 	struct worker *w = ctx;
 
 	link_close(w);
+	if (w->end_reason[0])
+		return; /* it is being ended */
 	if (w->up)
 		retry_later(w);
 	else if (error == -EBADMSG || error == -EPROTO)
@@ -173,7 +175,6 @@ static void on_hello(void *arg, const json_t *result, const struct rpc_error *e)
 {
 	struct worker *w = arg;
 
-	w->heard = true;
 	if (e && !w->up) {
 		step_failed(w, e);
 	} else if (e) {
@@ -189,6 +190,8 @@ static void on_hello(void *arg, const json_t *result, const struct rpc_error *e)
 		worker_fail(w, -EPROTO, "its start was cut short by the end of vmms");
 	} else {
 		w->tries = 0;
+		w->heard =
+			true; /* one that is being ended instead is heard when it is gone */
 		apply(w, json_object_get(result, "status"));
 	}
 }
@@ -253,8 +256,8 @@ static void retry_later(struct worker *w)
 
 	ms = MIN(ms, (unsigned int)RETRY_MOST_MS);
 	t = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-	w->tries++;
-	w->heard = true;
+	/* The first time it may just have been ending, and that is worth waiting for. */
+	w->heard |= w->tries++ > 0;
 	if (!w->retry_ev)
 		w->retry_ev = event_new(w->v->base, -1, 0, on_retry, w);
 	if (!w->retry_ev || event_add(w->retry_ev, &t) < 0)

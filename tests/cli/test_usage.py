@@ -132,10 +132,8 @@ def text_that_is_none():
 @test
 def vmms_goes_away():
     """a vmms that closes the connection, or answers nonsense"""
-    for answer in (None, b'nonsense\n', b'{"jsonrpc":"2.0","id":99,"result":{}}\n'):
+    for answer in (None, b'nonsense\n'):
         with FakeVmms({'vm.list': (lambda a: lambda params: a)(answer)}) as fake:
-            if answer and b'99' in answer:
-                continue  # an answer to another call is waited past, not failed on
             status, out, err = vmctl('list', sock=fake.path)
             equal((status, out), (1, ''), answer)
             one_line(err)

@@ -153,10 +153,17 @@ def eight():
         expect('bare: vps 8', text)
 
 
+def negotiated(g, service):
+    """The guest's driver is up: a notification tells of each change; asking is as good, and simple."""
+    while g.call('vm.status')['integration'][service]['version'] is None:
+        pass
+
+
 def shutdown():
     """the shutdown service powers off"""
     with Guest('hold') as g:
         g.until('bare: hold')
+        negotiated(g, 'shutdown')
         g.call('vm.shutdown', {'type': 'shutdown', 'force': False, 'reason': 'test'})
         text = g.done()
         expect('bare: shutdown asked flags=0x0', text)
@@ -167,6 +174,7 @@ def restart():
     """the shutdown service restarts, and the guest finds a fresh machine"""
     with Guest('test=heartbeat hold', cpus=2) as g:
         g.until('bare: hold')
+        negotiated(g, 'shutdown')
         g.call('vm.shutdown', {'type': 'restart', 'force': False, 'reason': 'test'})
         g.done()
         text = g.until('bare: hold')

@@ -26,8 +26,7 @@ size_t client_recv(struct machine *m, struct chan *ch, struct vmbus_packet *ret,
 
 	machine_be_vp(ch->vp);
 	while ((r = chan_recv(ch, ret, buf, max, &len)) == -EAGAIN) {
-		m->env.wait(m, 0);
-		bus_events(&m->bus, ch->vp);
+		bus_wait(&m->bus, ch->vp, 0);
 	}
 	machine_be_vp(0);
 	ck_assert_int_eq(r, 0);

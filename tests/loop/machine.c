@@ -313,9 +313,7 @@ void machine_disconnect(struct machine *m)
 
 void machine_step(struct machine *m)
 {
-	env_wait(m, 100000);
-	bus_poll(&m->bus);
-	bus_events(&m->bus, 0);
+	bus_wait(&m->bus, 0, 10000);
 }
 
 void machine_until(struct machine *m, bool (*cond)(void *arg), void *arg)

@@ -106,20 +106,17 @@ START_TEST(copies_are_whole_or_not_at_all)
 }
 END_TEST
 
-START_TEST(banks_are_the_file)
+START_TEST(banks_leave_the_hole)
 {
 	const struct guestmem_bank *b;
-	char c = 0;
 
 	ck_assert_uint_eq(guestmem_banks(gm, &b), 2);
 	ck_assert_uint_eq(b[0].gpa, 0);
 	ck_assert_uint_eq(b[0].bytes, 3 * GIB);
 	ck_assert_uint_eq(b[1].gpa, 4 * GIB);
 	ck_assert_uint_eq(b[1].bytes, 2 * GIB);
-	ck_assert_uint_eq(b[1].fd_offset, 3 * GIB);
-	ck_assert_int_eq(guestmem_write(gm, 4 * GIB + 5, "x", 1), 0);
-	ck_assert_int_eq(pread(guestmem_fd(gm), &c, 1, 3 * GIB + 5), 1);
-	ck_assert_int_eq(c, 'x');
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_eq((uintptr_t)b[i].host % (2u << 20), 0);
 }
 END_TEST
 
@@ -146,7 +143,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, size_is_checked, 0, (int)ARRAY_SIZE(sizes));
 	tcase_add_loop_test(t, pointers_end_where_ram_ends, 0, (int)ARRAY_SIZE(ranges));
 	tcase_add_test(t, copies_are_whole_or_not_at_all);
-	tcase_add_test(t, banks_are_the_file);
+	tcase_add_test(t, banks_leave_the_hole);
 	tcase_add_test(t, discard_zeroes_and_gives_back);
 	suite_add_tcase(s, t);
 	return s;

@@ -18,6 +18,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from storm import storm  # noqa: E402
 from vmmslib import RpcError, check_schema, drive, fails, main  # noqa: E402
 
 NOT_FOUND, EXISTS, DENIED, WRONG_STATE, LOCKED, TIMED_OUT = -32001, -32002, -32003, -32004, -32005, -32006
@@ -638,7 +639,7 @@ def of_the_host(host):
             assert answer.get('error', {}).get('code') != -32601, m['name']
 
 
-TESTS = [mute, configurations, leftovers, settings, second, a_run, states, stubborn, services, bad_workers, flood, killed,
+TESTS = [mute, storm, configurations, leftovers, settings, second, a_run, states, stubborn, services, bad_workers, flood, killed,
          status_of_guest, worker_hangs_up, adoption, ended_meanwhile, cut_short, wrong_use, waiting, events, wire,
          slow_reader, others, of_the_host]
 

@@ -219,10 +219,14 @@ static void let(struct aio_req *areq, ssize_t res)
 {
 	struct disk_req *req = container_of(areq, struct disk_req, aio_req);
 	struct gate_disk *d = container_of(req->disk, struct gate_disk, disk);
+	int error;
 
 	ck_assert_int_eq(res, sizeof(req->state[2]));
 	atomic_fetch_sub(&d->waiting, 1);
-	disk_done(req, -atomic_load(&d->error));
+	pthread_mutex_lock(&d->lock);
+	error = d->error;
+	pthread_mutex_unlock(&d->lock);
+	disk_done(req, -error);
 }
 
 static void gate_submit(struct disk *disk, struct disk_req *req)
@@ -257,6 +261,7 @@ struct gate_disk *gate_disk_new(uint64_t bytes)
 
 	d->gate = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
 	ck_assert_int_ge(d->gate, 0);
+	pthread_mutex_init(&d->lock, NULL);
 	disk_init(&d->disk, &gate_ops, &info, bytes);
 	return d;
 }
@@ -265,6 +270,8 @@ void gate_disk_let(struct gate_disk *d, unsigned int n, int error)
 {
 	uint64_t count = n;
 
-	atomic_store(&d->error, error);
+	pthread_mutex_lock(&d->lock);
+	d->error = error;
 	ck_assert_int_eq(write(d->gate, &count, sizeof(count)), sizeof(count));
+	pthread_mutex_unlock(&d->lock);
 }

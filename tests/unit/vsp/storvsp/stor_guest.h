@@ -70,7 +70,9 @@ struct gate_disk {
 	struct disk disk;
 	int gate; /* eventfd that counts down */
 	atomic_uint waiting;
-	atomic_int error;
+	pthread_mutex_t
+		lock; /* what the test wrote comes before what the thread does with it */
+	int error;
 	unsigned int *closed;
 };
 struct gate_disk *gate_disk_new(uint64_t bytes);
