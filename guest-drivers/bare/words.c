@@ -11,7 +11,10 @@
 #include "bare/power.h"
 #include "bare/pvh.h"
 #include "bare/tests.h"
+#include "bare/time.h"
 #include "bare/vp.h"
+
+#define AGREE_WAIT_US 10000000u
 
 struct word {
 	const char *name;
@@ -81,12 +84,26 @@ static bool word_vps(struct args args)
 	return true;
 }
 
+/* Every service that was opened has its version: from here on the host can use it. */
+static bool services_agreed(const struct guest *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < ICVSC_SERVICES; i++)
+		if (g->ics[i].ch && !g->ics[i].message.major)
+			return false;
+	return true;
+}
+
 /* Until the host asks for a shutdown or restart; the services are served. */
 static bool word_hold(struct args args)
 {
 	struct guest *g = guest_get();
+	uint64_t until = time_now_us() + AGREE_WAIT_US;
 
 	(void)args;
+	while (g && !services_agreed(g) && time_now_us() < until)
+		guest_wait(100000);
 	say("hold");
 	while (!g || !g->shutdown_asked) {
 		if (g)
