@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vhd/raw_priv.h"
@@ -97,6 +99,13 @@ static uint32_t set_direct(int fd, uint32_t logical_bytes)
 	return MAX(memory, offset);
 }
 
+static bool is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 static void flushed(struct aio_req *areq, ssize_t res)
 {
 	disk_done(container_of(areq, struct disk_req, aio_req), (int)res);
@@ -185,6 +194,7 @@ int raw_open(const struct raw_params *params, struct disk **ret)
 	info.discard_zeroes = info.can_discard && !f.is_block;
 	raw->fd = params->fd;
 	raw->cache = params->cache;
+	raw->in_memory = !f.is_block && is_in_memory(params->fd);
 	if (params->cache == DISK_CACHE_NONE)
 		raw->direct_align = set_direct(params->fd, info.logical_bytes);
 	disk_init(&raw->disk, &raw_ops, &info, f.bytes);

@@ -10,6 +10,7 @@ struct raw {
 	/* Fixed after init. */
 	int fd;
 	enum disk_cache cache;
+	bool in_memory;        /* tmpfs: nothing to wait for */
 	uint32_t direct_align; /* of buffers in memory; 0 when the page cache is used */
 };
 

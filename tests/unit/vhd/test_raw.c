@@ -18,10 +18,14 @@
 static const struct {
 	enum aio_engine engine;
 	enum disk_cache cache;
+	bool in_memory;
 } modes[] = {
-	{ AIO_AUTO, DISK_CACHE_WRITEBACK }, { AIO_AUTO, DISK_CACHE_NONE },
-	{ AIO_AUTO, DISK_CACHE_UNSAFE },    { AIO_THREADS, DISK_CACHE_WRITEBACK },
-	{ AIO_THREADS, DISK_CACHE_NONE },
+	{ AIO_AUTO, DISK_CACHE_WRITEBACK, false },
+	{ AIO_AUTO, DISK_CACHE_NONE, false },
+	{ AIO_AUTO, DISK_CACHE_UNSAFE, false },
+	{ AIO_AUTO, DISK_CACHE_WRITEBACK, true },
+	{ AIO_THREADS, DISK_CACHE_WRITEBACK, false },
+	{ AIO_THREADS, DISK_CACHE_NONE, false },
 };
 
 struct op {
@@ -59,8 +63,10 @@ static int make_file(off_t bytes)
 static void open_mode(int i)
 {
 	struct aio_params p = { .engine = modes[i].engine };
-	struct raw_params raw = { .fd = make_file(BYTES), .cache = modes[i].cache };
+	struct raw_params raw = { .cache = modes[i].cache };
 
+	raw.fd = modes[i].in_memory ? memfd_create("raw", MFD_CLOEXEC) : make_file(BYTES);
+	ck_assert_int_eq(ftruncate(raw.fd, BYTES), 0);
 	ck_assert_int_eq(aio_new(&p, &aio), 0);
 	ck_assert_int_eq(raw_open(&raw, &disk), 0);
 }
@@ -221,9 +227,11 @@ END_TEST
 
 START_TEST(a_file_cut_short_is_an_error)
 {
-	struct raw_params raw = { .fd = make_file(BYTES) };
+	struct raw_params raw = { 0 };
 	struct aio_params p = { 0 };
 
+	raw.fd = _i ? memfd_create("raw", MFD_CLOEXEC) : make_file(0);
+	ck_assert_int_eq(ftruncate(raw.fd, BYTES), 0);
 	ck_assert_int_eq(aio_new(&p, &aio), 0);
 	ck_assert_int_eq(raw_open(&raw, &disk), 0);
 	ck_assert_int_eq(ftruncate(raw.fd, 1024), 0);
@@ -329,7 +337,7 @@ static Suite *suite(void)
 	tcase_add_test(t, read_only_is_kept);
 	tcase_add_test(t, a_descriptor_opened_read_only_is);
 	tcase_add_test(t, bad_files_are_refused);
-	tcase_add_test(t, a_file_cut_short_is_an_error);
+	tcase_add_loop_test(t, a_file_cut_short_is_an_error, 0, 2);
 	tcase_add_loop_test(t, keeps_the_data, 0, n);
 	tcase_add_loop_test(t, unaligned_buffers_write_right, 0, n);
 	tcase_add_loop_test(t, discards_and_zeroes, 0, n);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "unit/test.h"
 
@@ -66,6 +67,13 @@ void aio_fallocate(struct aio *aio, struct aio_req *req, int fd, int mode, uint6
 		   uint64_t len)
 {
 	answer(req, AIO_FALLOCATE, off, len, mode, 0);
+}
+
+/* The file of this test lies on tmpfs, which the format treats in a way of its own: not here. */
+int fstatfs(int fd, struct statfs *fs)
+{
+	memset(fs, 0, sizeof(*fs));
+	return 0;
 }
 
 static int result;
