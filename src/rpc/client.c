@@ -57,6 +57,8 @@ static int lost(int r, struct rpc_error *e)
 	if (r == -ECONNRESET || r == -EPIPE)
 		return rpc_error_set(
 			e, r, "the daemon closed the connection without an answer");
+	if (r == -EPROTO)
+		return rpc_error_set(e, r, "the daemon sent what is no answer");
 	return rpc_error_set(e, r, "the connection failed: %s", strerror(-r));
 }
 
@@ -210,6 +212,9 @@ static bool is_answer(const struct rpc_client *c, const json_t *m)
 
 static int keep(struct rpc_client *c, json_t *m)
 {
+	/* Neither a notification nor an answer to anything: waiting for better would be waiting for ever. */
+	if (!json_object_get(m, "method") && !json_object_get(m, "id"))
+		return -EPROTO;
 	if (!json_object_get(m, "method"))
 		return 0; /* the late answer to a call that was given up */
 	if (json_array_size(c->kept) - c->kept_first >= RPC_CLIENT_KEEP)
