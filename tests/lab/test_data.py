@@ -12,7 +12,7 @@ import labkit
 import lablib
 import labvmms
 
-DISK_BYTES = 64 << 20
+DISK_BYTES = 32 << 20
 BLOCK_BYTES = 64 << 10
 DVD_BYTES = 3 << 20
 
@@ -38,7 +38,7 @@ def whole_disk(tap, vm, path, name):
 def small_blocks(tap, vm, name):
     """Small blocks at odd places from every VP at once, with checksums."""
     vm.run("fio --name=small --filename=%s --direct=1 --ioengine=libaio --iodepth=8 --rw=randwrite --bsrange=512-16k "
-           "--bs_unaligned=0 --numjobs=4 --size=4M --offset_increment=8M --verify=crc32c --do_verify=1 --verify_fatal=1 "
+           "--bs_unaligned=0 --numjobs=4 --size=2M --offset_increment=8M --verify=crc32c --do_verify=1 --verify_fatal=1 "
            "--minimal >/dev/null" % vm.disk(0), seconds=300)
     tap.ok(True, name + ": blocks of 512 bytes to 16 KiB from four jobs verify")
 
