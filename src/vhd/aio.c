@@ -106,6 +106,20 @@ void aio_fallocate(struct aio *aio, struct aio_req *req, int fd, int mode, uint6
 	queue(aio, req);
 }
 
+void aio_expect(struct aio *aio, struct aio_req *req)
+{
+	req->next = NULL;
+	aio->pending++;
+	aio->ops->expect(aio);
+}
+
+void aio_post(struct aio *aio, struct aio_req *req, ssize_t res)
+{
+	/* What a host may say of a request of its own would be queued anew. */
+	req->res = res == -EINTR || res == -EAGAIN ? -EIO : res;
+	aio->ops->post(aio, req);
+}
+
 void aio_submit(struct aio *aio)
 {
 	if (aio->queue.head)

@@ -77,6 +77,13 @@ void aio_fsync(struct aio *aio, struct aio_req *req, int fd, bool data_only);
 void aio_fallocate(struct aio *aio, struct aio_req *req, int fd, int mode, uint64_t off,
 		   uint64_t len);
 
+/*
+ * A request that another thread ends: from aio_expect(), on the owner's, it is pending until `done` has run on the owner's thread with what
+ * aio_post(), on any thread and exactly once, gave. Whoever posts must still do so when the aio is being freed, which waits for it.
+ */
+void aio_expect(struct aio *aio, struct aio_req *req);
+void aio_post(struct aio *aio, struct aio_req *req, ssize_t res);
+
 /* Hands on all that is queued, as far as depth allows, in one call to the host. */
 void aio_submit(struct aio *aio);
 /*

@@ -19,9 +19,13 @@ struct aio_engine_ops {
 	void (*submit)(struct aio *aio);
 	/* Moves at most max finished requests, with `res` set, to `out`; never waits. */
 	void (*collect)(struct aio *aio, struct aio_fifo *out, unsigned int max);
-	/* Waits until collect() would give at least one; something is at the host. */
+	/* Waits until collect() would give at least one; something is at the host or expected. */
 	void (*wait)(struct aio *aio);
-	/* Nothing is at the host. Frees aio. */
+	/* One more request will be posted. */
+	void (*expect)(struct aio *aio);
+	/* Any thread: req, with `res` set, comes out of collect(). */
+	void (*post)(struct aio *aio, struct aio_req *req);
+	/* Nothing is at the host, nothing expected. Frees aio. */
 	void (*free)(struct aio *aio);
 };
 

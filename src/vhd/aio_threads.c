@@ -195,6 +195,20 @@ static void threads_wait(struct aio *aio)
 		;
 }
 
+/* What is posted comes by the list of what the threads finished. */
+static void threads_expect(struct aio *aio)
+{
+}
+
+static void threads_post(struct aio *aio, struct aio_req *req)
+{
+	struct aio_threads *t = to_threads(aio);
+
+	pthread_mutex_lock(&t->lock);
+	finish_locked(t, req);
+	pthread_mutex_unlock(&t->lock);
+}
+
 static void threads_free(struct aio *aio)
 {
 	struct aio_threads *t = to_threads(aio);
@@ -216,6 +230,8 @@ static const struct aio_engine_ops threads_ops = {
 	.submit = threads_submit,
 	.collect = threads_collect,
 	.wait = threads_wait,
+	.expect = threads_expect,
+	.post = threads_post,
 	.free = threads_free,
 };
 

@@ -13,16 +13,31 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "util/log.h"
 
 struct aio_uring {
 	struct aio aio;
 	struct io_uring ring;
 	unsigned int at_host;
 	bool enabled;
+	/*
+	 * Posts: a read of the eventfd stands in the ring while any is expected, so that a post makes the ring's descriptor readable. The read is
+	 * none of the requests; its data is the engine itself.
+	 */
+	int event;
+	bool armed;
+	uint64_t event_count;
+	unsigned int expected;
+	/* Under lock. */
+	pthread_mutex_t lock;
+	struct aio_fifo posted;
 };
 
 static struct aio_uring *to_uring(struct aio *aio)
@@ -84,6 +99,69 @@ static void enable(struct aio_uring *u)
 	u->enabled = true;
 }
 
+static void arm(struct aio_uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	if (u->armed || !u->expected)
+		return;
+	if (!u->enabled)
+		enable(u);
+	sqe = io_uring_get_sqe(&u->ring);
+	if (!sqe) {
+		enter(u);
+		sqe = io_uring_get_sqe(&u->ring);
+		if (!sqe)
+			return; /* collect() tries again */
+	}
+	io_uring_prep_read(sqe, u->event, &u->event_count, sizeof(u->event_count), 0);
+	io_uring_sqe_set_data(sqe, u);
+	u->armed = true;
+	enter(u);
+}
+
+static void uring_expect(struct aio *aio)
+{
+	struct aio_uring *u = to_uring(aio);
+
+	u->expected++;
+	arm(u);
+}
+
+static void ring_bell_locked(struct aio_uring *u)
+{
+	uint64_t one = 1;
+
+	if (write(u->event, &one, sizeof(one)) < 0)
+		log_debug("aio: eventfd: %m");
+}
+
+static void uring_post(struct aio *aio, struct aio_req *req)
+{
+	struct aio_uring *u = to_uring(aio);
+
+	/* Under the lock to the end: the owner may free us as soon as it has the request. */
+	pthread_mutex_lock(&u->lock);
+	fifo_push(&u->posted, req);
+	ring_bell_locked(u);
+	pthread_mutex_unlock(&u->lock);
+}
+
+static void collect_posted(struct aio_uring *u, struct aio_fifo *out, unsigned int max)
+{
+	struct aio_req *req;
+
+	pthread_mutex_lock(&u->lock);
+	for (; max && (req = fifo_pop(&u->posted)); max--) {
+		fifo_push(out, req);
+		u->expected--;
+	}
+	/* The read may have taken the count for what stays. */
+	if (u->posted.head)
+		ring_bell_locked(u);
+	pthread_mutex_unlock(&u->lock);
+}
+
 static void uring_submit(struct aio *aio)
 {
 	struct aio_uring *u = to_uring(aio);
@@ -114,14 +192,24 @@ static void uring_collect(struct aio *aio, struct aio_fifo *out, unsigned int ma
 
 	if (io_uring_sq_ready(&u->ring))
 		enter(u);
-	while (n < max && u->at_host && io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+	while (n < max && (u->at_host || u->armed) &&
+	       io_uring_peek_cqe(&u->ring, &cqe) == 0) {
 		struct aio_req *req = io_uring_cqe_get_data(cqe);
 
+		if ((void *)req == u) {
+			io_uring_cqe_seen(&u->ring, cqe);
+			u->armed = false;
+			continue;
+		}
 		req->res = cqe->res;
 		io_uring_cqe_seen(&u->ring, cqe);
 		u->at_host--;
 		fifo_push(out, req);
 		n++;
+	}
+	if (u->expected) {
+		collect_posted(u, out, max - n);
+		arm(u);
 	}
 }
 
@@ -131,7 +219,7 @@ static void uring_wait(struct aio *aio)
 	struct io_uring_cqe *cqe;
 
 	enter(u);
-	if (u->at_host)
+	if (u->at_host || u->armed)
 		io_uring_wait_cqe(&u->ring, &cqe);
 }
 
@@ -140,6 +228,11 @@ static void uring_free(struct aio *aio)
 	struct aio_uring *u = to_uring(aio);
 
 	io_uring_queue_exit(&u->ring);
+	/* The last one to post may still be on its way out. */
+	pthread_mutex_lock(&u->lock);
+	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_destroy(&u->lock);
+	close(u->event);
 	free(u);
 }
 
@@ -148,6 +241,8 @@ static const struct aio_engine_ops uring_ops = {
 	.submit = uring_submit,
 	.collect = uring_collect,
 	.wait = uring_wait,
+	.expect = uring_expect,
+	.post = uring_post,
 	.free = uring_free,
 };
 
@@ -176,11 +271,20 @@ int aio_uring_new(unsigned int depth, struct aio **ret)
 
 	if (!u)
 		return -ENOMEM;
-	r = setup(u, depth);
-	if (r < 0) {
+	u->event = eventfd(0, EFD_CLOEXEC);
+	if (u->event < 0) {
+		r = -errno;
 		free(u);
 		return r;
 	}
+	r = setup(u, depth);
+	if (r < 0) {
+		close(u->event);
+		free(u);
+		return r;
+	}
+	pthread_mutex_init(&u->lock, NULL);
+	fifo_init(&u->posted);
 	u->aio.ops = &uring_ops;
 	u->aio.fd = u->ring.ring_fd;
 	u->aio.depth = depth;

@@ -65,3 +65,16 @@ void disk_submit(struct disk *d, struct aio *aio, struct disk_req *req)
 	else
 		d->ops->submit(d, req);
 }
+
+void disk_advance(struct disk_req *req, size_t n)
+{
+	while (n && n >= req->iov->iov_len) {
+		n -= req->iov->iov_len;
+		req->iov++;
+		req->iovcnt--;
+	}
+	if (n) {
+		req->iov->iov_base = (char *)req->iov->iov_base + n;
+		req->iov->iov_len -= n;
+	}
+}

@@ -107,6 +107,9 @@ static inline void disk_done(struct disk_req *req, int r)
 	req->done(req, r);
 }
 
+/* For formats: drops the first n bytes of the request's iovec. */
+void disk_advance(struct disk_req *req, size_t n);
+
 enum disk_cache {
 	DISK_CACHE_WRITEBACK, /* the host's page cache; flush and FUA are honoured */
 	DISK_CACHE_NONE, /* O_DIRECT, set on the descriptor where the file system takes it */

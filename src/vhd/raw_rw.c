@@ -25,20 +25,6 @@ static int write_flags(const struct raw *raw, const struct disk_req *req)
 	return fua ? RWF_DSYNC : 0;
 }
 
-/* Drops the first n bytes of the request's iovec. */
-static void advance(struct disk_req *req, size_t n)
-{
-	while (n && n >= req->iov->iov_len) {
-		n -= req->iov->iov_len;
-		req->iov++;
-		req->iovcnt--;
-	}
-	if (n) {
-		req->iov->iov_base = (char *)req->iov->iov_base + n;
-		req->iov->iov_len -= n;
-	}
-}
-
 static void moved(struct aio_req *areq, ssize_t res);
 
 static ssize_t move_at_once(const struct raw *raw, const struct disk_req *req,
@@ -81,7 +67,7 @@ static void moved(struct aio_req *areq, ssize_t res)
 		disk_done(req, 0);
 		return;
 	}
-	advance(req, (size_t)res);
+	disk_advance(req, (size_t)res);
 	start(raw_of(req), req);
 }
 
@@ -108,7 +94,7 @@ static void copy_piece(struct disk_req *req, size_t n)
 			memcpy(req->iov->iov_base, bounce, part);
 		else
 			memcpy(bounce, req->iov->iov_base, part);
-		advance(req, part);
+		disk_advance(req, part);
 		bounce += part;
 		n -= part;
 	}

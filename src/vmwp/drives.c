@@ -8,7 +8,7 @@
 
 #include "back/scsi.h"
 #include "util/cleanup.h"
-#include "vhd/disk.h"
+#include "vhd/image.h"
 #include "vmwp/machine_priv.h"
 #include "vsp/storvsp/storvsp.h"
 
@@ -31,24 +31,16 @@ static struct storvsp *controller_find(struct machine *m, unsigned int controlle
 	return NULL;
 }
 
-static int image_open(const struct guid *id, int fd, bool read_only, const char *name,
-		      struct disk **ret, struct machine_error *error)
+static int drive_open(const struct guid *id, int fd, bool dvd, bool read_only,
+		      const char *name, struct disk **ret, struct machine_error *error)
 {
-	const struct raw_params params = { .fd = fd, .read_only = read_only, .id = *id };
-	int r = raw_open(&params, ret);
+	const struct image_params params = {
+		.fd = fd, .read_only = dvd || read_only, .raw = dvd, .id = *id
+	};
+	struct image_error e;
+	int r = image_open(&params, ret, &e);
 
-	switch (r) {
-	case 0:
-		return 0;
-	case -ENOTBLK:
-		return machine_fail(error, r, "%s is neither a file nor a block device",
-				    name);
-	case -EINVAL:
-		return machine_fail(error, r, "%s is empty or no multiple of a sector",
-				    name);
-	default:
-		return machine_fail(error, r, "cannot use %s: %s", name, strerror(-r));
-	}
+	return r < 0 ? machine_fail(error, r, "%s %s", name, e.message) : 0;
 }
 
 /* A device for the drive; `fd` is -1 for an empty DVD drive, and is taken over in any case. */
@@ -61,8 +53,8 @@ static int device_new(const struct guid *id, const struct drive_config *d, int f
 	int r;
 
 	if (fd >= 0) {
-		r = image_open(id, fd, dvd || d->read_only,
-			       d->path ? d->path : "the image", &disk, error);
+		r = drive_open(id, fd, dvd, d->read_only, d->path ? d->path : "the image",
+			       &disk, error);
 		if (r < 0)
 			return r;
 		fd = -1; /* the disk's */
@@ -134,7 +126,7 @@ int machine_dvd_change(struct machine *m, unsigned int controller, unsigned int 
 		return -ENODEV;
 	if (fd >= 0) {
 		drive_id(m, controller, lun, &id);
-		r = image_open(&id, fd, true, "the medium", &medium, error);
+		r = drive_open(&id, fd, true, true, "the medium", &medium, error);
 		if (r < 0)
 			return r;
 		fd = -1; /* the disk's */

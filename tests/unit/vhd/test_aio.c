@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -253,6 +254,73 @@ START_TEST(keeps_the_data)
 }
 END_TEST
 
+struct poster {
+	struct op op[50];
+	unsigned int n;
+};
+
+static void *post(void *arg)
+{
+	struct poster *p = arg;
+
+	for (unsigned int i = 0; i < p->n; i++)
+		aio_post(aio, &p->op[i].req, i == 7 ? -EAGAIN : (ssize_t)i);
+	return NULL;
+}
+
+/* The owner sleeps in poll(), as it does in a turn of its loop, and finds every one, beside reads of its own. */
+START_TEST(another_thread_posts)
+{
+	static struct poster p;
+	static struct op read_op;
+	static char buf[4096];
+	struct pollfd pfd;
+	pthread_t thread;
+	unsigned int n = 0;
+
+	if (!open_engine(_i, 4))
+		return;
+	p = (struct poster){ .n = ARRAY_SIZE(p.op) };
+	for (unsigned int i = 0; i < p.n; i++) {
+		p.op[i].req.done = done;
+		aio_expect(aio, &p.op[i].req);
+	}
+	queue_read(&read_op, buf, sizeof(buf), 0);
+	aio_submit(aio);
+	ck_assert_uint_eq(aio_pending(aio), p.n + 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, post, &p), 0);
+	pfd = (struct pollfd){ .fd = aio_fd(aio), .events = POLLIN };
+	while (n < p.n + 1) {
+		ck_assert_int_eq(poll(&pfd, 1, 20000), 1);
+		n += aio_reap(aio, 3);
+	}
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(aio_pending(aio), 0);
+	for (unsigned int i = 0; i < p.n; i++) {
+		ck_assert_uint_eq(p.op[i].done, 1);
+		ck_assert_int_eq(p.op[i].res, i == 7 ? -EIO : (ssize_t)i);
+	}
+	aio_free(aio);
+}
+END_TEST
+
+START_TEST(free_waits_for_posts)
+{
+	static struct poster p;
+	pthread_t thread;
+
+	if (!open_engine(_i, 4))
+		return;
+	p = (struct poster){ .n = 2 };
+	for (unsigned int i = 0; i < p.n; i++)
+		aio_expect(aio, &p.op[i].req);
+	ck_assert_int_eq(pthread_create(&thread, NULL, post, &p), 0);
+	aio_free(aio);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(p.op[0].done + p.op[1].done, 0);
+}
+END_TEST
+
 START_TEST(auto_always_opens)
 {
 	struct aio_params p = { .engine = AIO_AUTO };
@@ -279,6 +347,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, done_may_queue_again, 0, n);
 	tcase_add_loop_test(t, punches_and_syncs, 0, n);
 	tcase_add_loop_test(t, keeps_the_data, 0, n);
+	tcase_add_loop_test(t, another_thread_posts, 0, n);
+	tcase_add_loop_test(t, free_waits_for_posts, 0, n);
 	tcase_add_test(t, auto_always_opens);
 	suite_add_tcase(s, t);
 	return s;

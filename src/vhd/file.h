@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a format does to its file outside of the data path: whole reads and writes, in the thread that asks. Tests put their own in its place
+ * to keep or refuse what is written. Errors: 0 or -errno. Thread: any.
+ */
+#ifndef VHD_FILE_H
+#define VHD_FILE_H
+
+#include "util/macros.h"
+
+/* -ENODATA when the file ends before. */
+int file_read(int fd, void *buf, size_t len, uint64_t off) __must_check;
+int file_write(int fd, const void *buf, size_t len, uint64_t off) __must_check;
+/* Data, and of the metadata what is needed to find it: the size too. */
+int file_sync(int fd) __must_check;
+int file_size(int fd, uint64_t *ret) __must_check;
+int file_resize(int fd, uint64_t bytes) __must_check;
+/* The file is `bytes` long, with room for all of it where the file system can promise that. */
+int file_reserve(int fd, uint64_t bytes) __must_check;
+/* Zeros there, inside the file; with `punch` the room is freed where the host can. Written where neither can be had. */
+int file_zero(int fd, uint64_t off, uint64_t len, bool punch) __must_check;
+/* Whether holes can be punched; changes nothing. */
+bool file_can_punch(int fd);
+
+#endif

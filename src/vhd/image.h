@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opens an image by what it is: VHDX by its signature ([MS-VHDX] 2.2.1), raw or a block device else.
+ * Thread: any; blocks for a few reads of the file, and for the replay of a log.
+ */
+#ifndef VHD_IMAGE_H
+#define VHD_IMAGE_H
+
+#include "vhd/disk.h"
+
+struct image_params {
+	int fd; /* opened and locked; the image's on success */
+	bool read_only;
+	bool raw;              /* whatever its bytes say: a DVD */
+	enum disk_cache cache; /* VHDX: NONE goes by the page cache as WRITEBACK does */
+	struct guid id;        /* of a disk whose format has none */
+};
+
+/* One line without a full stop that goes on from the image's name: "is no multiple of a sector". */
+struct image_error {
+	char message[160];
+};
+
+int image_open(const struct image_params *params, struct disk **ret,
+	       struct image_error *error) __must_check;
+
+/* For formats: writes the line and returns r. */
+int image_fail(struct image_error *error, int r, const char *fmt, ...) __printf(3, 4);
+
+#endif

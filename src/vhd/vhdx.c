@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vhd/vhdx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "vhd/file.h"
+#include "vhd/vhdx_priv.h"
+
+#define UNMAP_GRANULARITY 4096u /* what file systems make holes of */
+
+bool vhdx_probe(int fd)
+{
+	uint64_t signature;
+
+	return file_read(fd, &signature, sizeof(signature), 0) == 0 &&
+	       signature == VHDX_SIGNATURE_FILE;
+}
+
+static void vhdx_free(struct vhdx *v)
+{
+	vhdx_bat_free(v);
+	free(v->log_buffer);
+	pthread_cond_destroy(&v->work);
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+static void vhdx_close(struct disk *d)
+{
+	struct vhdx *v = container_of(d, struct vhdx, disk);
+	int r;
+
+	vhdx_meta_stop(v);
+	r = vhdx_finish(v);
+	if (r < 0)
+		log_debug("vhdx: closed with changes in its log or lost: %d", -r);
+	close(v->fd);
+	vhdx_free(v);
+}
+
+static const struct disk_ops vhdx_ops = {
+	.format = "vhdx",
+	.submit = vhdx_submit,
+	.close = vhdx_close,
+};
+
+static int replay(const struct image_params *params, bool read_only, struct vhdx *v,
+		  struct image_error *error)
+{
+	static const struct guid none;
+	struct vhdx_header *h = &v->headers.current;
+	int r;
+
+	if (memcmp(h->log_guid, &none, sizeof(none)) == 0)
+		return 0;
+	if (read_only)
+		return image_fail(
+			error, -EROFS,
+			"has changes in its log that must be written first; use "
+			"it writable once");
+	r = vhdx_replay(params->fd, h, &v->file_bytes, error);
+	if (r < 0)
+		return r;
+	memcpy(h->log_guid, &none, sizeof(none));
+	r = vhdx_headers_write(params->fd, &v->headers, true);
+	return r < 0 ? image_fail(error, r, "cannot be written: %s", strerror(-r)) : 0;
+}
+
+static int read_all(const struct image_params *params, bool read_only, struct vhdx *v,
+		    struct image_error *error)
+{
+	uint64_t pages;
+	int r = file_size(params->fd, &v->file_bytes);
+
+	if (r < 0)
+		return image_fail(error, r, "cannot be used: %s", strerror(-r));
+	r = vhdx_headers_read(params->fd, &v->headers, error);
+	if (r == 0)
+		r = replay(params, read_only, v, error);
+	if (r == 0)
+		r = vhdx_layout_read(params->fd, v->file_bytes, &v->headers.current,
+				     &v->layout, error);
+	if (r < 0)
+		return r;
+	pages = vhdx_bat_entries(&v->layout) / VHDX_PAGE_ENTRIES + 1;
+	v->pages = calloc(pages, sizeof(*v->pages));
+	return v->pages ? 0 : image_fail(error, -ENOMEM, "cannot be used: no memory");
+}
+
+static void set_up(struct vhdx *v, const struct image_params *params, bool read_only)
+{
+	const struct vhdx_layout *l = &v->layout;
+	struct disk_info info = {
+		.logical_bytes = l->logical_bytes,
+		.physical_bytes = MAX(l->logical_bytes, l->physical_bytes),
+		.unmap_granularity = UNMAP_GRANULARITY,
+		.read_only = read_only,
+		.id = guid_is_null(&l->disk_id) ? params->id : l->disk_id,
+	};
+
+	v->can_punch = !read_only && !l->leave_allocated && file_can_punch(params->fd);
+	info.can_discard = info.discard_zeroes = v->can_punch;
+	v->fd = params->fd;
+	v->unsafe = params->cache == DISK_CACHE_UNSAFE;
+	guid_new(&v->log_guid);
+	disk_init(&v->disk, &vhdx_ops, &info, l->disk_bytes);
+}
+
+int vhdx_open(const struct image_params *params, struct disk **ret,
+	      struct image_error *error)
+{
+	struct vhdx *v = calloc(1, sizeof(*v));
+	int flags = fcntl(params->fd, F_GETFL), r;
+	bool read_only = params->read_only || (flags & O_ACCMODE) == O_RDONLY;
+
+	if (!v)
+		return image_fail(error, -ENOMEM, "cannot be used: no memory");
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->work, NULL);
+	v->queue_end = &v->queue;
+	r = read_all(params, read_only, v, error);
+	if (r < 0) {
+		vhdx_free(v);
+		return r;
+	}
+	set_up(v, params, read_only);
+	*ret = &v->disk;
+	return 0;
+}

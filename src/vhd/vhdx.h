@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VHDX images ([MS-VHDX]): fixed and dynamic ones, to 64 TB. One that names a parent is refused.
+ *
+ * Reads and writes of blocks that are in the file go straight between the guest's memory and the file, on the caller's aio. All that changes
+ * the format's own structures is done by one thread of the image, and reaches the file through its log, so that a power cut at any point
+ * leaves an image that opens, with everything that was flushed. docs/architecture.md, "Disk images", tells how.
+ */
+#ifndef VHD_VHDX_H
+#define VHD_VHDX_H
+
+#include "vhd/image.h"
+
+/* The file starts as a VHDX does. */
+bool vhdx_probe(int fd);
+
+/*
+ * Opens, and replays a log that holds changes; that is -EROFS for a read-only image. -EUCLEAN when the file is damaged, -ENOTSUP for
+ * what is refused, each with a line. Every field is bounded before it is used; memory is bounded by the cache, not by the image.
+ */
+int vhdx_open(const struct image_params *params, struct disk **ret,
+	      struct image_error *error) __must_check;
+
+struct vhdx_create_params {
+	int fd;                  /* an empty file, writable; stays the caller's */
+	uint64_t disk_bytes;     /* to 64 TB */
+	uint32_t block_bytes;    /* 0: 32 MiB */
+	uint32_t logical_bytes;  /* 0: 512 */
+	uint32_t physical_bytes; /* 0: 4096 */
+	bool fixed;              /* all blocks in the file, with room for them */
+};
+
+/*
+ * Makes an image of zeros, durably; the signature comes last, so that what was cut off is none. -EINVAL for a size that the format has not,
+ * -EEXIST for a file that is not empty, -ENOSPC …; after an error the file's content is undefined.
+ */
+int vhdx_create(const struct vhdx_create_params *params,
+		struct image_error *error) __must_check;
+
+#endif
