@@ -84,21 +84,44 @@ static void get(const struct guest_ring *g, uint32_t at, void *bytes, size_t len
 		((uint8_t *)bytes)[i] = g->rx_data[(at + i) % g->rx_size];
 }
 
+/*
+ * The index is stored before the wish is read, and one look at write_index serves both sides of the comparison: with an older one there
+ * would seem to have been more room before than the host saw when it began to wait, and nobody would tell it.
+ */
+static bool room_awaited(const struct guest_ring *g, uint32_t old_read, uint32_t new_read)
+{
+	uint32_t pending = load(&g->rx->pending_send_size), w;
+
+	if (!pending)
+		return false;
+	w = load(&g->rx->write_index);
+	return g->rx_size - used(g->rx_size, w, old_read) <= pending &&
+	       g->rx_size - used(g->rx_size, w, new_read) > pending;
+}
+
 bool guest_ring_recv(struct guest_ring *g, struct vmbus_packet *ret_desc, void *payload,
 		     size_t max, size_t *ret_len, bool *ret_signal)
 {
-	uint32_t at = load(&g->rx->read_index), w = load(&g->rx->write_index), pending;
-	uint32_t room = g->rx_size - used(g->rx_size, w, at), next;
+	uint32_t at = load(&g->rx->read_index), next;
 
-	if (at == w)
+	if (at == load(&g->rx->write_index))
 		return false;
 	get(g, at, ret_desc, sizeof(*ret_desc));
 	*ret_len = (ret_desc->len8 - ret_desc->offset8) * 8u;
 	get(g, (at + ret_desc->offset8 * 8u) % g->rx_size, payload, MIN(max, *ret_len));
 	next = (at + ret_desc->len8 * 8u + 8) % g->rx_size;
 	store(&g->rx->read_index, next);
-	pending = load(&g->rx->pending_send_size);
-	*ret_signal = pending && room <= pending &&
-		      g->rx_size - used(g->rx_size, w, next) > pending;
+	*ret_signal = room_awaited(g, at, next);
 	return true;
+}
+
+bool guest_ring_host_waits(const struct guest_ring *g)
+{
+	return load(&g->rx->pending_send_size) != 0;
+}
+
+bool guest_ring_wait(struct guest_ring *g, size_t bytes)
+{
+	store(&g->tx->pending_send_size, (uint32_t)(bytes + 8));
+	return guest_ring_room(g) > bytes + 8;
 }

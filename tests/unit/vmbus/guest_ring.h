@@ -27,6 +27,10 @@ bool guest_ring_send_raw(struct guest_ring *g, const void *bytes, size_t len,
 /* The next packet's descriptor and up to `max` bytes of payload (*ret_len has all). *ret_signal: the host waits for the room. */
 bool guest_ring_recv(struct guest_ring *g, struct vmbus_packet *ret_desc, void *payload,
 		     size_t max, size_t *ret_len, bool *ret_signal);
+/* The host waits for room to send. */
+bool guest_ring_host_waits(const struct guest_ring *g);
+/* Asks the host to interrupt when a packet of `bytes` (descriptor and payload) fits. True when it fits already. */
+bool guest_ring_wait(struct guest_ring *g, size_t bytes);
 /* Free bytes of the ring to the host. */
 uint32_t guest_ring_room(const struct guest_ring *g);
 
