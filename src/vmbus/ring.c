@@ -8,7 +8,9 @@
  * not set interrupt_mask. The reader masks while it drains, then unmasks and looks again.
  * Interrupts from reader to writer: a writer that finds no room puts the bytes it needs into pending_send_size; the reader, when a commit
  * takes the free bytes from "not more than that" to "more", interrupts it. Each side says by feature_bits in the ring that it writes that it
- * plays by this rule; without it the other side has to poll.
+ * plays by this rule; without it the other side has to poll. Linux before 4.16 reads it as from "less" to "not less": it would tell when the free
+ * bytes equal the packet's, which is no room yet, and be silent when there is some. So ours is the packet's bytes and one more: free
+ * bytes come in eights, and by either rule the commit that makes room is the one that tells.
  *
  * What the indices publish needs order. The pairs, of which each half is ours in one ring and the guest's in the other:
  *   (1) payload, then write_index (release)  |  write_index (acquire), then payload
@@ -345,7 +347,7 @@ bool ring_send_wait(struct ring *r, size_t bytes)
 	if (!total)
 		return true; /* the send says what is wrong */
 	r->waiting = true;
-	atomic_store_explicit(field(&h->header->pending_send_size), total,
+	atomic_store_explicit(field(&h->header->pending_send_size), total + 1,
 			      memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst); /* (4) */
 	return has_room(h, total, &room) || room;
