@@ -12,6 +12,8 @@
 #define DEFAULT_PACKET_BYTES (16u << 10)
 /* A guest without pending_send_size says nothing when it frees room. */
 #define ROOM_POLL_US 1000
+/* One that has it should say; Linux 4.11 to 4.15 keeps silent while it drains its ring with the interrupts of that masked. */
+#define ROOM_LOOK_US 100000
 
 /* One writer each: no locked addition is needed. */
 static void count(_Atomic uint64_t *counter)
@@ -352,5 +354,5 @@ void channel_flush(struct vmbus_channel *ch)
 
 unsigned int channel_room_poll_us(const struct vmbus_channel *ch)
 {
-	return ring_send_notifies(&ch->ring) ? 0 : ROOM_POLL_US;
+	return ring_send_notifies(&ch->ring) ? ROOM_LOOK_US : ROOM_POLL_US;
 }

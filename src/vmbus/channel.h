@@ -92,7 +92,7 @@ void channel_mask(struct vmbus_channel *ch);
 bool channel_unmask(struct vmbus_channel *ch) __must_check;
 /*
  * Puts a packet into the ring; the guest sees it at the next channel_flush(). -EAGAIN when there is no room: the doorbell will
- * tell (channel_room_poll_us() says when it will not). -ESHUTDOWN, -EMSGSIZE.
+ * tell (channel_room_poll_us() says how long to believe that). -ESHUTDOWN, -EMSGSIZE.
  */
 int channel_send(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
 		 uint64_t transaction_id, const struct iovec *iov,
@@ -107,7 +107,7 @@ int channel_send_xfer(struct vmbus_channel *ch, uint16_t flags, uint64_t transac
 		      size_t len) __must_check;
 /* Publishes what was received and sent, and interrupts the guest if it must be. Once a batch. */
 void channel_flush(struct vmbus_channel *ch);
-/* Microseconds after which a send refused with -EAGAIN is to be tried again by time; 0: the doorbell tells. */
+/* Microseconds after which a send refused with -EAGAIN is to be tried again, should the doorbell not have told by then. */
 unsigned int channel_room_poll_us(const struct vmbus_channel *ch);
 /* The guest broke the protocol: stops this channel (see above). `why` is a literal. Thread: any, the first counts. */
 void channel_fault(struct vmbus_channel *ch, const char *why);

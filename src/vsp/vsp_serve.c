@@ -70,9 +70,7 @@ static int put(struct vsp_channel *vc, uint16_t type, uint16_t flags,
 /* Room comes by the doorbell, or where the guest does not tell, by time. */
 static void await_room(struct vsp_channel *vc)
 {
-	unsigned int us = channel_room_poll_us(vc->ch);
-
-	vc->room_ns = us ? vsp_now_ns() + us * 1000ull : 0;
+	vc->room_ns = vsp_now_ns() + channel_room_poll_us(vc->ch) * 1000ull;
 }
 
 static void send_backlog(struct vsp_channel *vc)

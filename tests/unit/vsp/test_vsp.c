@@ -269,7 +269,8 @@ START_TEST(full_ring_of_answers)
 }
 END_TEST
 
-START_TEST(guest_without_pending_size)
+/* Full rings of a guest that frees room and never says so. */
+static void silent_guest(unsigned int mode, uint32_t feature_bits)
 {
 	struct fixture f;
 	struct vmbus_packet d;
@@ -277,8 +278,8 @@ START_TEST(guest_without_pending_size)
 	size_t len;
 	bool room;
 
-	begin_open(&f, modes[_i]);
-	f.ring.tx->feature_bits = 0;
+	begin_open(&f, mode);
+	f.ring.tx->feature_bits = feature_bits;
 	memset(buf, 'f', sizeof(buf)); /* four answers to each */
 	for (uint64_t id = 0; id < 3; id++)
 		bus_guest_send(&f.g, &f.ring, f.relid, 1, id, buf, sizeof(buf));
@@ -288,6 +289,17 @@ START_TEST(guest_without_pending_size)
 		ck_assert_uint_eq(d.transaction_id, n / 4);
 	}
 	end(&f);
+}
+
+START_TEST(guest_without_pending_size)
+{
+	silent_guest(modes[_i], 0);
+}
+END_TEST
+
+START_TEST(guest_that_forgets_to_tell)
+{
+	silent_guest(modes[_i], VMBUS_RING_FEATURE_PENDING_SEND_SIZE);
 }
 END_TEST
 
@@ -472,6 +484,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, refused_open_is_told, 0, n);
 	tcase_add_loop_test(t, full_ring_of_answers, 0, n);
 	tcase_add_loop_test(t, guest_without_pending_size, 0, n);
+	tcase_add_loop_test(t, guest_that_forgets_to_tell, 0, n);
 	tcase_add_loop_test(t, held_packet_comes_again, 0, n);
 	tcase_add_loop_test(t, timer_and_kick, 0, n);
 	tcase_add_loop_test(t, close_waits_for_io, 0, n);
