@@ -117,12 +117,6 @@ static bool runtime_read(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_
 	return true;
 }
 
-static bool ref_count_read(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_t *ret)
-{
-	*ret = reftime_now(h->c.reftime);
-	return true;
-}
-
 /* The sequence is 0 while the rest changes, so that a reader on another VP turns to the MSR meanwhile (TLFS 12.7). */
 static bool tsc_page_write(struct hvmsr *h)
 {
@@ -167,6 +161,11 @@ void hvmsr_time_started(struct hvmsr *h, bool tsc_ours)
 		(void)tsc_page_write(
 			h); /* it was RAM when the guest named it, and is still */
 	pthread_mutex_unlock(&h->lock);
+}
+
+void hvmsr_tsc_lost(struct hvmsr *h)
+{
+	hvmsr_time_started(h, false);
 }
 
 static bool frequency_read(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_t *ret)
@@ -230,7 +229,6 @@ static const struct row rows[] = {
 	{ HV_X64_MSR_VP_INDEX, HV_X64_MSR_VP_INDEX, vp_index_read, NULL },
 	{ HV_X64_MSR_RESET, HV_X64_MSR_RESET, reset_read, reset_write },
 	{ HV_X64_MSR_VP_RUNTIME, HV_X64_MSR_VP_RUNTIME, runtime_read, NULL },
-	{ HV_X64_MSR_TIME_REF_COUNT, HV_X64_MSR_TIME_REF_COUNT, ref_count_read, NULL },
 	{ HV_X64_MSR_REFERENCE_TSC, HV_X64_MSR_REFERENCE_TSC, ref_tsc_read,
 	  ref_tsc_write },
 	{ HV_X64_MSR_TSC_FREQUENCY, HV_X64_MSR_APIC_FREQUENCY, frequency_read, NULL },
@@ -261,6 +259,11 @@ bool hvmsr_read(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_t *ret)
 
 	if (is_synic(msr))
 		return synic_msr_read(h->c.synic, vp, msr, ret);
+	/* Without a TSC page this is each look at a clock, of every VP at once: they do not queue for what they do not need. */
+	if (msr == HV_X64_MSR_TIME_REF_COUNT) {
+		*ret = reftime_now(h->c.reftime);
+		return true;
+	}
 	row = row_find(msr);
 	if (!row)
 		return false;

@@ -46,5 +46,7 @@ bool hvmsr_write(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_t value)
  * reads, and the page says "do not use".
  */
 void hvmsr_time_started(struct hvmsr *h, bool tsc_ours);
+/* Until the next start the page says "do not use", and the guest reads the counter's MSR. Thread: any. */
+void hvmsr_tsc_lost(struct hvmsr *h);
 
 #endif

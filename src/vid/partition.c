@@ -15,10 +15,19 @@
 #include "vid/partition_priv.h"
 
 #define APIC_TIMER_HZ 1000000000ull /* KVM's local APIC counts nanoseconds */
+#define MONOTONIC_KHZ 1000000u
 
 static uint64_t tsc_now(void)
 {
 	return __rdtsc();
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static uint64_t hv_runtime(void *opaque, unsigned int vp)
@@ -226,20 +235,39 @@ int partition_prepare(struct partition *p, unsigned int vp, const struct vp_star
 	return vp_state_enter(&p->vp[vp], start);
 }
 
-/* A guest computes time on any VP: the page serves only when all VPs' TSCs are ours. */
-static bool tsc_ours(const struct partition *p)
+/* A guest computes time on any VP: the page serves only when all VPs' TSCs are ours. They stand. */
+static bool tsc_ours(struct partition *p)
 {
 	bool ours = true;
 
-	for (unsigned int i = 0; i < p->config.vps; i++)
-		ours = ours && p->vp[i].tsc_ours;
+	for (unsigned int i = 0; i < p->config.vps && ours; i++)
+		ours = vp_state_tsc_ours(&p->vp[i]);
 	return ours;
+}
+
+/* The host's TSC counts the reference time as long as it can be trusted, else the kernel's own clock. Both rates are in bounds. */
+static int time_source(struct partition *p, bool ours)
+{
+	atomic_store(&p->tsc_ours, ours);
+	return ours ? reftime_source(&p->reftime, p->tsc_khz, tsc_now)
+		    : reftime_source(&p->reftime, MONOTONIC_KHZ, monotonic_ns);
+}
+
+void partition_tsc_lost(struct partition *p)
+{
+	if (time_source(p, false) == 0)
+		hvmsr_tsc_lost(p->hvmsr);
 }
 
 static int run(struct partition *p)
 {
+	bool ours = tsc_ours(p);
+	int r = time_source(p, ours);
+
+	if (r)
+		return r;
 	reftime_start(&p->reftime);
-	hvmsr_time_started(p->hvmsr, tsc_ours(p));
+	hvmsr_time_started(p->hvmsr, ours);
 	if (vps_run(p))
 		return 0;
 	reftime_stop(&p->reftime);

@@ -41,7 +41,7 @@ struct vp {
 	bool prepared;
 	bool unfinished; /* the last exit's access is completed by the next KVM_RUN */
 	int open_result;
-	bool tsc_ours; /* its TSC is the host's */
+	uint64_t tsc_look; /* the TSC at which its own is looked at again */
 	/* under partition.lock */
 	pthread_t thread;
 	bool started;
@@ -68,6 +68,7 @@ struct partition {
 	struct hvmsr *hvmsr;
 	struct reftime reftime;
 	uint64_t tsc_khz;
+	_Atomic bool tsc_ours; /* all VPs' TSCs are the host's, as far as is known */
 	struct cpuid_table *cpuid;
 	size_t run_bytes;
 	struct events events;
@@ -103,14 +104,19 @@ void vps_stand(struct partition *p);
 bool vps_halt(struct partition *p);
 
 /* vp_state.c */
-/* CPUID, TSC, memory types of a VP just made, on its thread; *ret_tsc_ours says whether its TSC is the host's. */
-int vp_state_init(struct vp *vp, bool *ret_tsc_ours) __must_check;
+/* CPUID, TSC, memory types of a VP just made, on its thread. */
+int vp_state_init(struct vp *vp) __must_check;
+/* The VP's TSC is the host's. Thread: its own, or the owner's while it stands. */
+bool vp_state_tsc_ours(struct vp *vp);
 int vp_state_enter(struct vp *vp, const struct vp_start *start) __must_check;
 /* Registers for people, NUL-terminated, appended to `text`. */
 void vp_state_dump(struct vp *vp, char *text, size_t size);
 
 /* vp_exit.c: acts on what KVM_RUN came back with (`err` 0 or its errno). */
 void vp_exit(struct vp *vp, int err);
+
+/* partition.c: a VP's thread found that its TSC is the host's no more. */
+void partition_tsc_lost(struct partition *p);
 
 /* event.c */
 int events_init(struct events *ev) __must_check;

@@ -16,9 +16,14 @@ static uint64_t scaled(const struct reftime *rt)
 	return (uint64_t)(((unsigned __int128)rt->tsc() * rt->scale) >> 64);
 }
 
+static bool khz_ok(uint64_t khz)
+{
+	return khz > TSC_KHZ_MIN && khz <= TSC_KHZ_MAX;
+}
+
 int reftime_init(struct reftime *rt, uint64_t tsc_khz, uint64_t (*tsc)(void))
 {
-	if (tsc_khz <= TSC_KHZ_MIN || tsc_khz > TSC_KHZ_MAX)
+	if (!khz_ok(tsc_khz))
 		return -EINVAL;
 	*rt = (struct reftime){ .tsc = tsc, .scale = reftime_scale(tsc_khz) };
 	pthread_mutex_init(&rt->lock, NULL);
@@ -33,6 +38,19 @@ void reftime_done(struct reftime *rt)
 static uint64_t now_locked(const struct reftime *rt)
 {
 	return rt->running ? scaled(rt) + (uint64_t)rt->offset : rt->held;
+}
+
+int reftime_source(struct reftime *rt, uint64_t khz, uint64_t (*counter)(void))
+{
+	if (!khz_ok(khz))
+		return -EINVAL;
+	pthread_mutex_lock(&rt->lock);
+	rt->held = now_locked(rt);
+	rt->tsc = counter;
+	rt->scale = reftime_scale(khz);
+	rt->offset = (int64_t)(rt->held - scaled(rt));
+	pthread_mutex_unlock(&rt->lock);
+	return 0;
 }
 
 void reftime_reset(struct reftime *rt)

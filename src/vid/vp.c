@@ -67,7 +67,7 @@ static int vp_open(struct vp *vp)
 		return -errno;
 	vp->run = run;
 	vp->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-	return vp_state_init(vp, &vp->tsc_ours);
+	return vp_state_init(vp);
 }
 
 static void vp_close(struct vp *vp)

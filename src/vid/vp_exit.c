@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <x86intrin.h>
 #include "vid/hypercall.h"
 #include "vid/partition_priv.h"
 
@@ -188,8 +189,26 @@ static void exit_error(struct vp *vp, int err)
 	halt(vp, PARTITION_VP_ERROR, reason);
 }
 
+/*
+ * A host that finds its TSC unstable while the VM runs has KVM move each VP's offset at each switch of threads from then on: the VPs'
+ * clocks come apart, and a guest that computes time from the page sees it go back. It never ends, so a look a second is
+ * enough, and one VP that comes by here finds it for all.
+ */
+static void tsc_look(struct vp *vp)
+{
+	struct partition *p = vp->p;
+	uint64_t now = __rdtsc();
+
+	if (now < vp->tsc_look || !atomic_load(&p->tsc_ours))
+		return;
+	vp->tsc_look = now + p->tsc_khz * 1000;
+	if (!vp_state_tsc_ours(vp))
+		partition_tsc_lost(p);
+}
+
 void vp_exit(struct vp *vp, int err)
 {
+	tsc_look(vp);
 	vp->unfinished = false;
 	if (err) {
 		exit_error(vp, err);

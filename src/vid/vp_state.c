@@ -50,18 +50,24 @@ static int msr_set(struct vp *vp, uint32_t index, uint64_t value)
 	return n == 1 ? 0 : -EOPNOTSUPP;
 }
 
-static bool tsc_is_ours(struct vp *vp)
+/* Each VP's own: however far apart in time a busy host makes them, they agree. A KVM that cannot is found out by reading. */
+static void tsc_offset_clear(struct vp *vp)
 {
-	uint64_t offset = 0, before;
+	uint64_t offset = 0;
 	struct kvm_device_attr attr = {
 		.group = KVM_VCPU_TSC_CTRL,
 		.attr = KVM_VCPU_TSC_OFFSET,
 		.addr = (uintptr_t)&offset,
 	};
-	struct one_msr m = { .nmsrs = 1, .entry.index = MSR_TSC };
 
 	(void)ioctl(vp->fd, KVM_SET_DEVICE_ATTR, &attr);
-	before = __rdtsc();
+}
+
+bool vp_state_tsc_ours(struct vp *vp)
+{
+	struct one_msr m = { .nmsrs = 1, .entry.index = MSR_TSC };
+	uint64_t before = __rdtsc();
+
 	if (ioctl(vp->fd, KVM_GET_MSRS, &m) != 1)
 		return false;
 	return m.entry.data >= before && m.entry.data <= __rdtsc();
@@ -80,7 +86,7 @@ static int cpuid_set(struct vp *vp)
 	return ioctl(vp->fd, KVM_SET_CPUID2, &t) < 0 ? -errno : 0;
 }
 
-int vp_state_init(struct vp *vp, bool *ret_tsc_ours)
+int vp_state_init(struct vp *vp)
 {
 	int r = cpuid_set(vp);
 
@@ -88,7 +94,7 @@ int vp_state_init(struct vp *vp, bool *ret_tsc_ours)
 	if (!r)
 		r = msr_set(vp, MSR_MTRR_DEF_TYPE, MTRR_ENABLED_WRITE_BACK);
 	if (!r)
-		*ret_tsc_ours = tsc_is_ours(vp);
+		tsc_offset_clear(vp);
 	return r;
 }
 

@@ -103,7 +103,7 @@ static int cpuid_get(struct kvm_cpuid2 *c)
 
 static int msrs_get(struct kvm_msrs *m)
 {
-	m->entries[0].data = __rdtsc();
+	m->entries[0].data = __rdtsc() + (uint64_t)kvmfake.tsc_offset;
 	return 1;
 }
 

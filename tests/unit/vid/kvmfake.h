@@ -11,6 +11,7 @@
 
 #include <linux/kvm.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include "util/macros.h"
 
 struct kvmfake {
@@ -22,6 +23,8 @@ struct kvmfake {
 	/* A request that fails with this errno; 0: none. */
 	unsigned long fail_request;
 	int fail_errno;
+	/* What VPs' TSCs differ from the host's. */
+	_Atomic int64_t tsc_offset;
 	_Atomic unsigned int runs, inside, vms, vcpus;
 };
 

@@ -85,6 +85,45 @@ START_TEST(counts_while_running_only)
 }
 END_TEST
 
+static uint64_t other;
+
+static uint64_t fake_other(void)
+{
+	return other;
+}
+
+/* Another counter at another rate: the time makes no step, running or not, and a rate that cannot be changes nothing. */
+START_TEST(source_changes_without_a_step)
+{
+	struct reftime rt;
+	uint64_t before;
+
+	tsc = 5000000000;
+	other = 77;
+	ck_assert_int_eq(reftime_init(&rt, 2500000, fake_tsc), 0);
+	reftime_start(&rt);
+	tsc += 2500000000;
+	before = reftime_now(&rt);
+	ck_assert_int_eq(reftime_source(&rt, 1, fake_other), -EINVAL);
+	ck_assert_uint_eq(reftime_now(&rt), before);
+	ck_assert_int_eq(reftime_source(&rt, 1000000, fake_other), 0);
+	ck_assert_uint_eq(reftime_now(&rt), before);
+	tsc += 2500000000;
+	other += 1000000000;
+	ck_assert_uint_ge(reftime_now(&rt), before + 9999999);
+	ck_assert_uint_le(reftime_now(&rt), before + 10000000);
+
+	reftime_stop(&rt);
+	before = reftime_now(&rt);
+	ck_assert_int_eq(reftime_source(&rt, 2500000, fake_tsc), 0);
+	tsc += 2500000000;
+	ck_assert_uint_eq(reftime_now(&rt), before);
+	reftime_start(&rt);
+	ck_assert_uint_eq(reftime_now(&rt), before);
+	reftime_done(&rt);
+}
+END_TEST
+
 START_TEST(sequence_skips_zero)
 {
 	struct hv_reference_tsc_page page;
@@ -108,6 +147,7 @@ static Suite *suite(void)
 			    (int)(sizeof(rates) / sizeof(rates[0])));
 	tcase_add_test(t, scale_is_exact);
 	tcase_add_test(t, counts_while_running_only);
+	tcase_add_test(t, source_changes_without_a_step);
 	tcase_add_test(t, sequence_skips_zero);
 	suite_add_tcase(s, t);
 	return s;

@@ -312,6 +312,59 @@ START_TEST(crash_flood_is_bounded)
 }
 END_TEST
 
+#define TSC_PAGE 0x1000u
+
+static uint32_t page_sequence(void)
+{
+	const struct hv_reference_tsc_page *page =
+		guestmem_ptr(partition_mem(p), TSC_PAGE, HV_PAGE_SIZE);
+
+	ck_assert_ptr_nonnull(page);
+	return atomic_load((const _Atomic uint32_t *)&page->tsc_sequence);
+}
+
+static void page_enable(void)
+{
+	ck_assert(hvmsr_write(p->hvmsr, 0, HV_X64_MSR_REFERENCE_TSC,
+			      TSC_PAGE | HV_MSR_ENABLE));
+}
+
+/* TSCs that come apart, before the start and while it runs: no page, and the reference time goes on without a step. */
+START_TEST(lost_tsc_takes_the_page)
+{
+	uint64_t before, after;
+
+	kvmfake.run = run_pio;
+	ck_assert_int_eq(partition_start(p), 0);
+	page_enable();
+	ck_assert_uint_ne(page_sequence(), 0);
+	before = partition_reference_time(p);
+	kvmfake.tsc_offset = -1000000000;
+	while (page_sequence())
+		sched_yield();
+	after = partition_reference_time(p);
+	ck_assert_uint_ge(after, before);
+	ck_assert_uint_lt(after - before, 60 * 10000000ull);
+	ck_assert_uint_ge(partition_reference_time(p), after);
+	ck_assert_int_eq(partition_pause(p), 0);
+	ck_assert_int_eq(partition_resume(p), 0);
+	ck_assert_uint_eq(page_sequence(), 0);
+
+	ck_assert_int_eq(partition_reset(p), 0);
+	ck_assert_int_eq(partition_prepare(p, 0, &start), 0);
+	ck_assert_int_eq(partition_start(p), 0);
+	page_enable();
+	ck_assert_uint_eq(page_sequence(), 0);
+
+	kvmfake.tsc_offset = 0;
+	ck_assert_int_eq(partition_reset(p), 0);
+	ck_assert_int_eq(partition_prepare(p, 0, &start), 0);
+	ck_assert_int_eq(partition_start(p), 0);
+	page_enable();
+	ck_assert_uint_ne(page_sequence(), 0);
+}
+END_TEST
+
 /* An MSR that is not there is a #GP; the answer is written where KVM looks for it. */
 static _Atomic int msr_error = -1;
 
@@ -355,6 +408,7 @@ static Suite *suite(void)
 	tcase_add_test(t, status_while_paused_and_resumed);
 	tcase_add_loop_test(t, errors_halt_the_partition, 0, (int)ARRAY_SIZE(errors));
 	tcase_add_test(t, crash_flood_is_bounded);
+	tcase_add_test(t, lost_tsc_takes_the_page);
 	tcase_add_test(t, unknown_msr_is_gp);
 	suite_add_tcase(s, t);
 	return s;
