@@ -49,8 +49,7 @@ static const struct disk_ops vhdx_ops = {
 	.close = vhdx_close,
 };
 
-static int replay(const struct image_params *params, bool read_only, struct vhdx *v,
-		  struct image_error *error)
+static int replay(int fd, bool read_only, struct vhdx *v, struct image_error *error)
 {
 	static const struct guid none;
 	struct vhdx_header *h = &v->headers.current;
@@ -63,31 +62,33 @@ static int replay(const struct image_params *params, bool read_only, struct vhdx
 			error, -EROFS,
 			"has changes in its log that must be written first; use "
 			"it writable once");
-	r = vhdx_replay(params->fd, h, &v->file_bytes, error);
+	r = vhdx_replay(fd, h, &v->file_bytes, error);
 	if (r < 0)
 		return r;
 	memcpy(h->log_guid, &none, sizeof(none));
-	r = vhdx_headers_write(params->fd, &v->headers, true);
+	r = vhdx_headers_write(fd, &v->headers, true);
 	return r < 0 ? image_fail(error, r, "cannot be written: %s", strerror(-r)) : 0;
 }
 
-static int read_all(const struct image_params *params, bool read_only, struct vhdx *v,
-		    struct image_error *error)
+int vhdx_read_all(int fd, bool read_only, struct vhdx *v, struct image_error *error)
 {
-	uint64_t pages;
-	int r = file_size(params->fd, &v->file_bytes);
+	int r = file_size(fd, &v->file_bytes);
 
 	if (r < 0)
 		return image_fail(error, r, "cannot be used: %s", strerror(-r));
-	r = vhdx_headers_read(params->fd, &v->headers, error);
+	r = vhdx_headers_read(fd, &v->headers, error);
 	if (r == 0)
-		r = replay(params, read_only, v, error);
+		r = replay(fd, read_only, v, error);
 	if (r == 0)
-		r = vhdx_layout_read(params->fd, v->file_bytes, &v->headers.current,
-				     &v->layout, error);
-	if (r < 0)
-		return r;
-	pages = vhdx_bat_entries(&v->layout) / VHDX_PAGE_ENTRIES + 1;
+		r = vhdx_layout_read(fd, v->file_bytes, &v->headers.current, &v->layout,
+				     error);
+	return r;
+}
+
+static int make_pages(struct vhdx *v, struct image_error *error)
+{
+	uint64_t pages = vhdx_bat_entries(&v->layout) / VHDX_PAGE_ENTRIES + 1;
+
 	v->pages = calloc(pages, sizeof(*v->pages));
 	return v->pages ? 0 : image_fail(error, -ENOMEM, "cannot be used: no memory");
 }
@@ -123,7 +124,9 @@ int vhdx_open(const struct image_params *params, struct disk **ret,
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->work, NULL);
 	v->queue_end = &v->queue;
-	r = read_all(params, read_only, v, error);
+	r = vhdx_read_all(params->fd, read_only, v, error);
+	if (r == 0)
+		r = make_pages(v, error);
 	if (r < 0) {
 		vhdx_free(v);
 		return r;

@@ -37,4 +37,18 @@ struct vhdx_create_params {
 int vhdx_create(const struct vhdx_create_params *params,
 		struct image_error *error) __must_check;
 
+struct vhdx_check {
+	uint64_t blocks; /* in the file */
+	uint64_t errors; /* entries of the block table that are damaged */
+	uint64_t
+		lost_bytes; /* of the file behind its regions, used by no block: harmless */
+	char first[160];    /* the first error, as one line; empty without */
+};
+
+/*
+ * Reads all of the image's structures and changes none; `fd` stays the caller's. 0 with *ret, whatever was found; else as vhdx_open() for a
+ * read-only image: what cannot be opened is not looked at further. Reads the whole block table; a bit of memory a megabyte of the file.
+ */
+int vhdx_check(int fd, struct vhdx_check *ret, struct image_error *error) __must_check;
+
 #endif

@@ -31,6 +31,16 @@ static int fail(struct vhdx *v, int r)
 	return r;
 }
 
+int vhdx_failed(struct vhdx *v)
+{
+	int r;
+
+	pthread_mutex_lock(&v->lock);
+	r = v->failed;
+	pthread_mutex_unlock(&v->lock);
+	return r;
+}
+
 /* After a sync that failed, nobody knows what is on the medium: nothing is promised any more. */
 static int sync_file(struct vhdx *v)
 {
@@ -49,10 +59,10 @@ static int write_headers(struct vhdx *v)
 int vhdx_begin(struct vhdx *v)
 {
 	struct guid file, data;
-	int r;
+	int r = vhdx_failed(v);
 
-	if (v->begun)
-		return 0;
+	if (r < 0 || v->begun)
+		return r;
 	guid_new(&file);
 	guid_new(&data);
 	memcpy(v->headers.current.file_write_guid, &file, sizeof(file));
@@ -153,7 +163,7 @@ static int write_pages(struct vhdx *v)
 
 int vhdx_commit(struct vhdx *v)
 {
-	int r = v->failed;
+	int r = vhdx_failed(v);
 
 	if (r == 0)
 		r = sync_file(v);

@@ -112,7 +112,7 @@ static int prepare(struct vhdx *v, const struct disk_req *req, uint64_t done)
 	uint64_t block = (req->off + done) / v->layout.block_bytes;
 	uint64_t last = (req->off + req->len - 1) / v->layout.block_bytes;
 	uint64_t entry;
-	int r = v->failed ? v->failed : vhdx_begin(v);
+	int r = vhdx_begin(v);
 
 	for (; block <= last && r == 0; block++) {
 		r = load(v, block, &entry);
@@ -159,7 +159,7 @@ static int write_zeroes(struct vhdx *v, uint64_t block, uint64_t entry, uint64_t
 static int zero(struct vhdx *v, const struct disk_req *req, struct vhdx_piece *p)
 {
 	uint64_t bytes = v->layout.block_bytes, entry;
-	int r = v->failed ? v->failed : vhdx_begin(v);
+	int r = vhdx_begin(v);
 
 	for (unsigned int n = 0; r == 0 && p->done < req->len; n++) {
 		uint64_t off = req->off + p->done, block = off / bytes,

@@ -122,6 +122,11 @@ static inline uint64_t vhdx_bat_entries(const struct vhdx_layout *l)
 	return vhdx_bat_index(l, vhdx_blocks(l) - 1) + 1;
 }
 
+/* ---- vhdx.c ---- */
+/* Headers, layout and file_bytes of an image, after its log was replayed; allocates nothing. */
+int vhdx_read_all(int fd, bool read_only, struct vhdx *v,
+		  struct image_error *error) __must_check;
+
 /* ---- vhdx_header.c ---- */
 uint32_t vhdx_checksum(const void *buf, size_t len, size_t field);
 int vhdx_headers_read(int fd, struct vhdx_headers *ret,
@@ -145,7 +150,9 @@ int vhdx_replay(int fd, const struct vhdx_header *h, uint64_t *file_bytes,
 /* ---- vhdx_log.c: the image's thread ---- */
 /* All dirty pages, and all data written before, to stable storage. */
 int vhdx_commit(struct vhdx *v) __must_check;
-/* The header's GUIDs for a session that writes; no-op when they are there. */
+/* 0, or why the image takes no more writes. */
+int vhdx_failed(struct vhdx *v);
+/* The header's GUIDs for a session that writes; fails for an image that takes none. */
 int vhdx_begin(struct vhdx *v) __must_check;
 /* Leaves an image that needs no replay. */
 int vhdx_finish(struct vhdx *v) __must_check;
@@ -159,7 +166,7 @@ uint64_t vhdx_bat_get(const struct vhdx *v, uint64_t block);
 /* The page must be loaded, and fewer than VHDX_DIRTY_MAX dirty or this one. */
 void vhdx_bat_set(struct vhdx *v, uint64_t block, uint64_t entry);
 bool vhdx_bat_is_dirty(const struct vhdx *v, uint64_t block);
-/* Whether the entry's block lies in the file, clear of all else. */
+/* Whether the entry's block lies in the file, clear of all else. Also under the lock. */
 bool vhdx_bat_is_sound(const struct vhdx *v, uint64_t block, uint64_t entry);
 void vhdx_bat_free(struct vhdx *v);
 
