@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
 
 #include "vhd/vhdx.h"
 
@@ -40,14 +40,19 @@ static int open_raw(const struct image_params *params, struct disk **ret,
 	}
 }
 
+enum image_format image_format_of(const char *path)
+{
+	const char *end = path ? strrchr(path, '.') : NULL;
+
+	return end && !strcasecmp(end, ".vhdx") ? IMAGE_VHDX : IMAGE_RAW;
+}
+
 int image_open(const struct image_params *params, struct disk **ret,
 	       struct image_error *error)
 {
-	struct stat st;
-
-	if (fstat(params->fd, &st) < 0)
-		return image_fail(error, -errno, "cannot be used: %s", strerror(errno));
-	if (!params->raw && S_ISREG(st.st_mode) && vhdx_probe(params->fd))
-		return vhdx_open(params, ret, error);
-	return open_raw(params, ret, error);
+	if (params->format == IMAGE_RAW)
+		return open_raw(params, ret, error);
+	if (!vhdx_probe(params->fd))
+		return image_fail(error, -EINVAL, "is named a VHDX image but is none");
+	return vhdx_open(params, ret, error);
 }

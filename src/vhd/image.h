@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opens an image by what it is: VHDX by its signature ([MS-VHDX] 2.2.1), raw or a block device else.
+ * Opens an image as the format that its owner says, as Hyper-V does: by the file's name. Its content never decides: a guest with
+ * a raw disk could write another format's signature to it, and have it taken for that at the next start.
  * Thread: any; blocks for a few reads of the file, and for the replay of a log.
  */
 #ifndef VHD_IMAGE_H
@@ -8,10 +9,15 @@
 
 #include "vhd/disk.h"
 
+enum image_format { IMAGE_RAW, IMAGE_VHDX };
+
+/* VHDX when the name ends in ".vhdx", in either case; else raw (which a block device always is). NULL is raw. */
+enum image_format image_format_of(const char *path);
+
 struct image_params {
 	int fd; /* opened and locked; the image's on success */
 	bool read_only;
-	bool raw;              /* whatever its bytes say: a DVD */
+	enum image_format format;
 	enum disk_cache cache; /* VHDX: NONE goes by the page cache as WRITEBACK does */
 	struct guid id;        /* of a disk whose format has none */
 };

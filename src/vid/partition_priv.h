@@ -87,6 +87,11 @@ struct partition {
 
 /* vm.c: KVM's VM with memory and interrupt controllers, no VPs. Replaces the VM that was there, under the same number. */
 int vm_open(struct partition *p) __must_check;
+/*
+ * An ioctl that makes something: what it gives, or -errno. Repeated when a signal cut it off: KVM_CREATE_VM takes all locks of the address
+ * space (mm_take_all_locks), which gives up with EINTR when anything waits for the thread. Not for KVM_RUN.
+ */
+int vm_call(int fd, unsigned long request, unsigned long arg) __must_check;
 /* An ioctl on p->vm_fd, as the interrupt and doorbell functions. */
 void vm_irq_set(void *opaque, unsigned int gsi, bool level);
 int vm_irq_msi(void *opaque, uint64_t address, uint32_t data);

@@ -22,9 +22,21 @@
 #define MSI_ADDRESS 0xfee00000ull
 #define MSI_DESTINATION_SHIFT 12
 
+int vm_call(int fd, unsigned long request, unsigned long arg)
+{
+	int r;
+
+	do {
+		r = ioctl(fd, request, arg);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
 static int vm_ioctl(int fd, unsigned long request, const void *arg)
 {
-	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+	int r = vm_call(fd, request, (unsigned long)arg);
+
+	return MIN(r, 0);
 }
 
 static int controllers_make(int fd)
@@ -33,8 +45,8 @@ static int controllers_make(int fd)
 	uint64_t identity = IDENTITY_MAP_GPA;
 	int r = vm_ioctl(fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 
-	if (!r && ioctl(fd, KVM_SET_TSS_ADDR, TSS_GPA) < 0)
-		r = -errno;
+	if (!r)
+		r = MIN(vm_call(fd, KVM_SET_TSS_ADDR, TSS_GPA), 0);
 	if (!r)
 		r = vm_ioctl(fd, KVM_CREATE_IRQCHIP, NULL);
 	if (!r)
@@ -89,11 +101,11 @@ static int slots_set(const struct partition *p, int fd)
 
 int vm_open(struct partition *p)
 {
-	cleanup_fd int fd = ioctl(p->config.kvm_fd, KVM_CREATE_VM, 0ul);
+	cleanup_fd int fd = vm_call(p->config.kvm_fd, KVM_CREATE_VM, 0);
 	int r;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/*
 	 * The order is a matter of milliseconds. Filter and slots each wait for a grace period of the VM's SRCU: on a VM that is still idle they cost
 	 * 0.05 ms each, but 14 ms for the filter once slots have been set, and 7 ms for the slots once the controllers have put

@@ -59,9 +59,9 @@ static int vp_open(struct vp *vp)
 	struct partition *p = vp->p;
 	void *run;
 
-	vp->fd = ioctl(p->vm_fd, KVM_CREATE_VCPU, (unsigned long)vp->index);
+	vp->fd = vm_call(p->vm_fd, KVM_CREATE_VCPU, vp->index);
 	if (vp->fd < 0)
-		return -errno;
+		return vp->fd;
 	run = mmap(NULL, p->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vp->fd, 0);
 	if (run == MAP_FAILED)
 		return -errno;

@@ -116,7 +116,9 @@ static void run(struct disk *d, struct aio *aio, enum disk_op op, uint64_t off)
 static void use(int fd, bool read_only)
 {
 	struct aio_params ap = { .engine = AIO_THREADS, .threads = 1 };
-	struct image_params p = { .fd = fd, .read_only = read_only };
+	struct image_params p = { .fd = fd,
+				  .read_only = read_only,
+				  .format = IMAGE_VHDX };
 	struct image_error error;
 	struct disk *d;
 	struct aio *aio;

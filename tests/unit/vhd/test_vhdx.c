@@ -53,7 +53,9 @@ static int make_image(uint64_t bytes, uint32_t block, uint32_t logical, bool fix
 
 static int open_image(int fd, bool read_only)
 {
-	struct image_params p = { .fd = fd, .read_only = read_only };
+	struct image_params p = { .fd = fd,
+				  .read_only = read_only,
+				  .format = IMAGE_VHDX };
 
 	return image_open(&p, &disk, &error);
 }
@@ -89,10 +91,12 @@ static int run_on(struct aio *a, enum disk_op what, unsigned int flags, uint64_t
 	size_t third = len / 3;
 
 	op.req.done = done;
-	op.req.iov = op.iov;
-	op.iov[0] = (struct iovec){ p, third };
-	op.iov[1] = (struct iovec){ (char *)p + third, len - third };
-	op.req.iovcnt = 2;
+	if (p) {
+		op.iov[0] = (struct iovec){ p, third };
+		op.iov[1] = (struct iovec){ (char *)p + third, len - third };
+		op.req.iov = op.iov;
+		op.req.iovcnt = 2;
+	}
 	disk_submit(disk, a, &op.req);
 	aio_drain(a);
 	ck_assert_uint_eq(op.done, 1);
@@ -521,6 +525,45 @@ START_TEST(checksum_is_castagnolis)
 }
 END_TEST
 
+static const struct {
+	const char *path;
+	enum image_format format;
+} names[] = {
+	{ NULL, IMAGE_RAW },
+	{ "", IMAGE_RAW },
+	{ "/d/vhdx", IMAGE_RAW },
+	{ "/d.vhdx/disk", IMAGE_RAW },
+	{ "/d/a.vhdx.img", IMAGE_RAW },
+	{ "/d/a.vhdx", IMAGE_VHDX },
+	{ "/d/A.VHDX", IMAGE_VHDX },
+};
+
+START_TEST(the_name_says_the_format)
+{
+	ck_assert_int_eq(image_format_of(names[_i].path), names[_i].format);
+}
+END_TEST
+
+/* What a guest has written into a raw disk stays what it wrote. */
+START_TEST(the_content_does_not)
+{
+	struct image_params p = { .fd = make_image(8 * MIB, MIB, 512, false) };
+	struct stat st;
+
+	ck_assert_int_eq(fstat(p.fd, &st), 0);
+	ck_assert_int_eq(image_open(&p, &disk, &error), 0);
+	ck_assert_str_eq(disk->ops->format, "raw");
+	ck_assert_uint_eq(disk_bytes(disk), (uint64_t)st.st_size);
+	disk_unref(disk);
+	p.fd = memfd_create("raw", MFD_CLOEXEC);
+	p.format = IMAGE_VHDX;
+	ck_assert_int_eq(ftruncate(p.fd, 8 * MIB), 0);
+	ck_assert_int_eq(image_open(&p, &disk, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.message, "is none"));
+	close(p.fd);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("vhdx");
@@ -539,6 +582,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_large_table_is_not_read);
 	tcase_add_test(t, discarded_room_goes_back_to_the_host);
 	tcase_add_test(t, checksum_is_castagnolis);
+	tcase_add_loop_test(t, the_name_says_the_format, 0, ARRAY_SIZE(names));
+	tcase_add_test(t, the_content_does_not);
 	suite_add_tcase(s, t);
 	return s;
 }

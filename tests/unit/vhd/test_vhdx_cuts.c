@@ -175,7 +175,7 @@ static void step(uint32_t value)
 
 static void open_file(int fd)
 {
-	struct image_params p = { .fd = fd };
+	struct image_params p = { .fd = fd, .format = IMAGE_VHDX };
 
 	ck_assert_msg(vhdx_open(&p, &disk, &error) == 0, "%s", error.message);
 }

@@ -116,7 +116,11 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 	if (kvmfake.fail_errno && request == kvmfake.fail_request) {
-		errno = kvmfake.fail_errno;
+		int err = kvmfake.fail_errno;
+
+		if (kvmfake.fail_times && --kvmfake.fail_times == 0)
+			kvmfake.fail_errno = 0;
+		errno = err;
 		return -1;
 	}
 	switch (request) {

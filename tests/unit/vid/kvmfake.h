@@ -23,6 +23,7 @@ struct kvmfake {
 	/* A request that fails with this errno; 0: none. */
 	unsigned long fail_request;
 	int fail_errno;
+	unsigned int fail_times; /* so often, then it succeeds; 0: always */
 	/* What VPs' TSCs differ from the host's. */
 	_Atomic int64_t tsc_offset;
 	_Atomic unsigned int runs, inside, vms, vcpus;

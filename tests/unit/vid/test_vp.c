@@ -81,6 +81,25 @@ START_TEST(failed_start_leaves_nothing)
 }
 END_TEST
 
+static const unsigned long interruptible[] = { KVM_CREATE_VM, KVM_CREATE_VCPU,
+					       KVM_SET_USER_MEMORY_REGION,
+					       KVM_CREATE_PIT2 };
+
+/* Seen with KVM_CREATE_VM: a signal that waits for the thread must not cost the guest its reset. */
+START_TEST(interrupted_reset_goes_on)
+{
+	ck_assert_int_eq(partition_start(p), 0);
+	ck_assert_int_eq(partition_pause(p), 0);
+	kvmfake.fail_request = interruptible[_i];
+	kvmfake.fail_times = 3;
+	kvmfake.fail_errno = EINTR;
+	ck_assert_int_eq(partition_reset(p), 0);
+	ck_assert_int_eq(kvmfake.fail_errno, 0);
+	ck_assert_int_eq(partition_prepare(p, 0, &start), 0);
+	ck_assert_int_eq(partition_start(p), 0);
+}
+END_TEST
+
 /* A partition whose reset failed stands, and can be reset again or freed. */
 START_TEST(failed_reset_can_be_repeated)
 {
@@ -403,6 +422,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, failed_start_leaves_nothing, 0, (int)ARRAY_SIZE(failures));
 	tcase_add_loop_test(t, failed_reset_can_be_repeated, 0,
 			    (int)ARRAY_SIZE(failures));
+	tcase_add_loop_test(t, interrupted_reset_goes_on, 0, ARRAY_SIZE(interruptible));
 	tcase_add_loop_test(t, barrier_holds_and_no_kick_is_lost, 0,
 			    (int)ARRAY_SIZE(runs));
 	tcase_add_test(t, status_while_paused_and_resumed);
