@@ -555,6 +555,7 @@ START_TEST(the_content_does_not)
 	ck_assert_str_eq(disk->ops->format, "raw");
 	ck_assert_uint_eq(disk_bytes(disk), (uint64_t)st.st_size);
 	disk_unref(disk);
+	disk = NULL;
 	p.fd = memfd_create("raw", MFD_CLOEXEC);
 	p.format = IMAGE_VHDX;
 	ck_assert_int_eq(ftruncate(p.fd, 8 * MIB), 0);
