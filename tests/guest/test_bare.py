@@ -218,6 +218,33 @@ def pause():
         g.off()
 
 
+def paused_reset():
+    """a paused VM can be reset, and a paused one turned off"""
+    with Guest('hold') as g:
+        g.until('bare: hold')
+        g.call('vm.pause')
+        g.call('vm.reset')
+        equal(g.call('vm.status')['state'], 'Running', 'state')
+        g.until('bare: hold')
+        g.call('vm.pause')
+        g.call('vm.turn_off')
+        equal(g.proc.wait(60), 0, 'exit status')
+
+
+def any_order():
+    """power states asked for at once, while the disk is busy: each is answered, and the VM ends when told to"""
+    asked = ('vm.pause', 'vm.reset', 'vm.resume', 'vm.status')
+    with tempfile.NamedTemporaryFile() as image:
+        image.truncate(16 << 20)
+        for first in range(len(asked)):
+            with Guest('test=disk hold', cpus=2, drives=[image.name]) as g:
+                g.until('bare: start')
+                for method in asked[first:] + asked[:first] + ('vm.turn_off',):
+                    last = g._send(method, {})
+                g.answer(last)
+                equal(g.proc.wait(60), 0, 'exit status')
+
+
 def rescind():
     """a service is taken back and offered again"""
     with Guest('test=heartbeat hold') as g:
@@ -242,8 +269,8 @@ def hostile():
         pattern(paths[0])
 
 
-TESTS = [services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause, rescind,
-         hostile]
+TESTS = [services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
+         paused_reset, any_order, rescind, hostile]
 
 
 def kvm_missing():

@@ -107,19 +107,31 @@ static int msrs_get(struct kvm_msrs *m)
 	return 1;
 }
 
+/* The errno that the script has for this call, 0 for none. */
+static int failure_of(unsigned long request)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int err;
+
+	pthread_mutex_lock(&lock);
+	err = request == kvmfake.fail_request ? kvmfake.fail_errno : 0;
+	if (err && kvmfake.fail_times && --kvmfake.fail_times == 0)
+		kvmfake.fail_errno = 0;
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
 	void *arg;
+	int err;
 
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (kvmfake.fail_errno && request == kvmfake.fail_request) {
-		int err = kvmfake.fail_errno;
-
-		if (kvmfake.fail_times && --kvmfake.fail_times == 0)
-			kvmfake.fail_errno = 0;
+	err = failure_of(request);
+	if (err) {
 		errno = err;
 		return -1;
 	}

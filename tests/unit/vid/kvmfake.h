@@ -20,9 +20,9 @@ struct kvmfake {
 	 * it is kicked.
 	 */
 	int (*run)(unsigned int vp, struct kvm_run *run);
-	/* A request that fails with this errno; 0: none. */
+	/* A request that fails with this errno; 0: none. VP threads ask too, for they make their own vCPUs. */
 	unsigned long fail_request;
-	int fail_errno;
+	_Atomic int fail_errno;
 	unsigned int fail_times; /* so often, then it succeeds; 0: always */
 	/* What VPs' TSCs differ from the host's. */
 	_Atomic int64_t tsc_offset;
