@@ -193,4 +193,21 @@ struct vhdx_file_parameters {
 };
 static_assert(sizeof(struct vhdx_file_parameters) == 8, "MS-VHDX 2.6.2.1");
 
+/* 2.6.2.6 Parent Locator: offsets are from the item's start, texts UTF-16 without a final NUL. 2.6.2.6.3: the keys. */
+#define VHDX_LOCATOR_TYPE GUID_INIT(0xb04aefb7, 0xd19e, 0x4a81, 0xb789, 0x25b8e9445913)
+struct vhdx_locator {
+	uint8_t type[16];
+	uint16_t reserved;
+	uint16_t pairs;
+};
+static_assert(sizeof(struct vhdx_locator) == 20, "MS-VHDX 2.6.2.6.1");
+
+struct vhdx_locator_entry {
+	uint32_t key_offset;
+	uint32_t value_offset;
+	uint16_t key_length;
+	uint16_t value_length;
+};
+static_assert(sizeof(struct vhdx_locator_entry) == 12, "MS-VHDX 2.6.2.6.2");
+
 #endif

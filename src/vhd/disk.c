@@ -8,6 +8,7 @@ void disk_init(struct disk *d, const struct disk_ops *ops, const struct disk_inf
 	       uint64_t bytes)
 {
 	d->ops = ops;
+	d->parent = NULL;
 	d->info = *info;
 	atomic_init(&d->bytes, bytes);
 	atomic_init(&d->refs, 1);
@@ -22,8 +23,12 @@ struct disk *disk_ref(struct disk *d)
 void disk_unref(struct disk *d)
 {
 	/* Release: what this thread did to the disk is seen by the one that closes it. */
-	if (d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1)
+	while (d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1) {
+		struct disk *parent = d->parent;
+
 		d->ops->close(d);
+		d = parent;
+	}
 }
 
 static bool iov_covers(const struct disk_req *req)

@@ -18,6 +18,7 @@
 
 struct disk;
 struct disk_req;
+struct disk_load;
 
 enum disk_op {
 	DISK_READ,
@@ -51,8 +52,16 @@ struct disk_req {
 	struct disk *disk;
 	struct aio *aio;
 	struct aio_req aio_req;
-	uint64_t state[4];
+	uint64_t state[8];
 	void *bounce;
+};
+
+/* A wait for disk_ops.load(), in the asker's own structure. */
+struct disk_load {
+	struct aio *aio;
+	struct aio_req *aio_req;
+	uint64_t off;
+	struct disk_load *next; /* the disk's */
 };
 
 #define DISK_SERIAL_MAX 32
@@ -65,7 +74,25 @@ struct disk_info {
 	bool read_only;
 	bool can_discard;    /* discard frees room, or may */
 	bool discard_zeroes; /* what was discarded reads as zeros */
-	struct guid id;      /* stands for the content: VPD page 83h, parent locators */
+	struct guid
+		id; /* of the disk as the guest knows it: VPD page 83h; a child's is its parent's */
+	/* Of the content, by which a child knows its parent: VHDX DataWriteGuid, VHD unique id; null for raw. Of a disk that is written it is old. */
+	struct guid content_id;
+};
+
+/* Where a part of a disk stands, for reading. */
+enum disk_place {
+	DISK_PLACE_DATA,  /* in the file `fd` from `offset` on */
+	DISK_PLACE_ZEROS, /* nowhere: reads as zeros */
+	DISK_PLACE_PARENT, /* as the parent has it, at the same offset of the disk; zeros behind its end */
+	DISK_PLACE_UNKNOWN, /* not in memory: disk_ops.load() brings it */
+	DISK_PLACE_BAD,     /* the image is damaged here: -EIO */
+};
+struct disk_extent {
+	enum disk_place place;
+	int fd;
+	uint64_t offset;
+	uint64_t bytes; /* from the asked offset, all of it so; more than 0 */
 };
 
 struct disk_ops {
@@ -74,6 +101,15 @@ struct disk_ops {
 	void (*submit)(struct disk *d, struct disk_req *req);
 	/* The last reference went; nothing is in flight. Frees d. Any thread. */
 	void (*close)(struct disk *d);
+	/*
+	 * Where the range, which is inside the disk and not empty, begins to stand; never waits. What it says of a disk that is written holds until the next
+	 * write, of a read-only one always. A child's reads of its parent go this way: whatever the depth, one request, no copy.
+	 */
+	struct disk_extent (*map)(struct disk *d, uint64_t off, uint64_t len);
+	/*
+	 * Brings to memory what map() needs at `off`, and ends load->aio_req (aio_expect() was done) by aio_post() with 0 or -errno. NULL where map() always knows.
+	 */
+	void (*load)(struct disk *d, struct disk_load *load);
 };
 
 struct disk {
@@ -83,6 +119,7 @@ struct disk {
 	/* Grows or shrinks with an online resize; read anew by every request. */
 	_Atomic uint64_t bytes;
 	atomic_uint refs;
+	struct disk *parent; /* a reference, dropped by disk_unref(); NULL: none */
 };
 
 /* For formats: refs = 1. */
@@ -129,5 +166,8 @@ struct raw_params {
 	struct guid id;
 };
 int raw_open(const struct raw_params *params, struct disk **ret) __must_check;
+/* What raw_open() would make of it. */
+int raw_describe(const struct raw_params *params, struct disk_info *ret,
+		 uint64_t *ret_bytes) __must_check;
 
 #endif

@@ -99,11 +99,14 @@ static uint32_t set_direct(int fd, uint32_t logical_bytes)
 	return MAX(memory, offset);
 }
 
+/* A device node may lie on a tmpfs too. */
 static bool is_in_memory(int fd)
 {
 	struct statfs fs;
+	struct stat st;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == TMPFS_MAGIC;
 }
 
 static void flushed(struct aio_req *areq, ssize_t res)
@@ -150,10 +153,20 @@ static void raw_close(struct disk *d)
 	free(raw);
 }
 
+static struct disk_extent raw_map(struct disk *d, uint64_t off, uint64_t len)
+{
+	struct raw *raw = container_of(d, struct raw, disk);
+
+	return (struct disk_extent){
+		.place = DISK_PLACE_DATA, .fd = raw->fd, .offset = off, .bytes = len
+	};
+}
+
 static const struct disk_ops raw_ops = {
 	.format = "raw",
 	.submit = raw_submit,
 	.close = raw_close,
+	.map = raw_map,
 };
 
 /* The sector sizes that the guest will see, from the file's and the caller's. */
@@ -175,29 +188,43 @@ static int choose_sectors(const struct raw_params *params, const struct raw_file
 	return 0;
 }
 
-int raw_open(const struct raw_params *params, struct disk **ret)
+int raw_describe(const struct raw_params *params, struct disk_info *ret,
+		 uint64_t *ret_bytes)
 {
 	struct disk_info info = { .id = params->id };
 	struct raw_file f = { .read_only = params->read_only };
-	struct raw *raw;
 	int r = ask(params->fd, &f);
 
 	if (r == 0)
 		r = choose_sectors(params, &f, &info);
 	if (r < 0)
 		return r;
-	raw = calloc(1, sizeof(*raw));
-	if (!raw)
-		return -ENOMEM;
 	info.read_only = f.read_only || params->read_only;
 	info.can_discard = !info.read_only && can_punch(params->fd, &f);
 	info.discard_zeroes = info.can_discard && !f.is_block;
+	*ret = info;
+	*ret_bytes = f.bytes;
+	return 0;
+}
+
+int raw_open(const struct raw_params *params, struct disk **ret)
+{
+	struct disk_info info;
+	struct raw *raw;
+	uint64_t bytes;
+	int r = raw_describe(params, &info, &bytes);
+
+	if (r < 0)
+		return r;
+	raw = calloc(1, sizeof(*raw));
+	if (!raw)
+		return -ENOMEM;
 	raw->fd = params->fd;
 	raw->cache = params->cache;
-	raw->in_memory = !f.is_block && is_in_memory(params->fd);
+	raw->in_memory = is_in_memory(params->fd);
 	if (params->cache == DISK_CACHE_NONE)
 		raw->direct_align = set_direct(params->fd, info.logical_bytes);
-	disk_init(&raw->disk, &raw_ops, &info, f.bytes);
+	disk_init(&raw->disk, &raw_ops, &info, bytes);
 	*ret = &raw->disk;
 	return 0;
 }

@@ -93,7 +93,7 @@ static int make_pages(struct vhdx *v, struct image_error *error)
 	return v->pages ? 0 : image_fail(error, -ENOMEM, "cannot be used: no memory");
 }
 
-static void set_up(struct vhdx *v, const struct image_params *params, bool read_only)
+static void set_up(struct vhdx *v, const struct image_layer *layer, bool read_only)
 {
 	const struct vhdx_layout *l = &v->layout;
 	struct disk_info info = {
@@ -101,37 +101,51 @@ static void set_up(struct vhdx *v, const struct image_params *params, bool read_
 		.physical_bytes = MAX(l->logical_bytes, l->physical_bytes),
 		.unmap_granularity = UNMAP_GRANULARITY,
 		.read_only = read_only,
-		.id = guid_is_null(&l->disk_id) ? params->id : l->disk_id,
+		.id = guid_is_null(&l->disk_id) ? layer->id : l->disk_id,
 	};
 
-	v->can_punch = !read_only && !l->leave_allocated && file_can_punch(params->fd);
+	v->can_punch = !read_only && !l->leave_allocated && file_can_punch(layer->fd);
 	info.can_discard = info.discard_zeroes = v->can_punch;
-	v->fd = params->fd;
-	v->unsafe = params->cache == DISK_CACHE_UNSAFE;
+	v->fd = layer->fd;
+	v->unsafe = layer->cache == DISK_CACHE_UNSAFE;
 	guid_new(&v->log_guid);
 	disk_init(&v->disk, &vhdx_ops, &info, l->disk_bytes);
 }
 
-int vhdx_open(const struct image_params *params, struct disk **ret,
+static int check_parent(const struct image_layer *layer, const struct vhdx_layout *l,
+			struct image_error *error)
+{
+	static const struct guid none;
+
+	if (l->has_parent && layer->parent)
+		return image_fail(error, -ENOTSUP,
+				  "is a differencing image, which cannot be used; merge "
+				  "it into its parent where it was made");
+	return image_check_parent(layer, l->has_parent, &none, &none, error);
+}
+
+int vhdx_open(const struct image_layer *layer, struct disk **ret,
 	      struct image_error *error)
 {
 	struct vhdx *v = calloc(1, sizeof(*v));
-	int flags = fcntl(params->fd, F_GETFL), r;
-	bool read_only = params->read_only || (flags & O_ACCMODE) == O_RDONLY;
+	int flags = fcntl(layer->fd, F_GETFL), r;
+	bool read_only = layer->read_only || (flags & O_ACCMODE) == O_RDONLY;
 
 	if (!v)
 		return image_fail(error, -ENOMEM, "cannot be used: no memory");
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->work, NULL);
 	v->queue_end = &v->queue;
-	r = vhdx_read_all(params->fd, read_only, v, error);
+	r = vhdx_read_all(layer->fd, read_only, v, error);
+	if (r == 0)
+		r = check_parent(layer, &v->layout, error);
 	if (r == 0)
 		r = make_pages(v, error);
 	if (r < 0) {
 		vhdx_free(v);
 		return r;
 	}
-	set_up(v, params, read_only);
+	set_up(v, layer, read_only);
 	*ret = &v->disk;
 	return 0;
 }

@@ -9,7 +9,7 @@
 #ifndef VHD_VHDX_H
 #define VHD_VHDX_H
 
-#include "vhd/image.h"
+#include "vhd/image_ops.h"
 
 /* The file starts as a VHDX does. */
 bool vhdx_probe(int fd);
@@ -18,8 +18,12 @@ bool vhdx_probe(int fd);
  * Opens, and replays a log that holds changes; that is -EROFS for a read-only image. -EUCLEAN when the file is damaged, -ENOTSUP for
  * what is refused, each with a line. Every field is bounded before it is used; memory is bounded by the cache, not by the image.
  */
-int vhdx_open(const struct image_params *params, struct disk **ret,
+int vhdx_open(const struct image_layer *layer, struct disk **ret,
 	      struct image_error *error) __must_check;
+
+/* As image_parent_of(). */
+int vhdx_parent_of(int fd, struct image_parent *ret,
+		   struct image_error *error) __must_check;
 
 struct vhdx_create_params {
 	int fd;                  /* an empty file, writable; stays the caller's */
@@ -37,18 +41,11 @@ struct vhdx_create_params {
 int vhdx_create(const struct vhdx_create_params *params,
 		struct image_error *error) __must_check;
 
-struct vhdx_check {
-	uint64_t blocks; /* in the file */
-	uint64_t errors; /* entries of the block table that are damaged */
-	uint64_t
-		lost_bytes; /* of the file behind its regions, used by no block: harmless */
-	char first[160];    /* the first error, as one line; empty without */
-};
-
 /*
  * Reads all of the image's structures and changes none; `fd` stays the caller's. 0 with *ret, whatever was found; else as vhdx_open() for a
  * read-only image: what cannot be opened is not looked at further. Reads the whole block table; a bit of memory a megabyte of the file.
  */
-int vhdx_check(int fd, struct vhdx_check *ret, struct image_error *error) __must_check;
+int vhdx_check(int fd, struct image_check *ret, const struct image_progress *progress,
+	       struct image_error *error) __must_check;
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/cleanup.h"
 #include "vhd/file.h"
@@ -18,7 +19,7 @@ struct walk {
 	struct vhdx v;  /* only what vhdx_read_all() sets */
 	uint64_t *used; /* a bit a megabyte of the file */
 	uint64_t used_n;
-	struct vhdx_check *found;
+	struct image_check *found;
 };
 
 static void wrong(struct walk *w, uint64_t index, const char *what)
@@ -89,7 +90,7 @@ static void check_entry(struct walk *w, uint64_t index, uint64_t entry)
 		      "is a sector bitmap, which only differencing images have");
 }
 
-static int check_table(struct walk *w, int fd)
+static int check_table(struct walk *w, int fd, const struct image_progress *progress)
 {
 	uint64_t entries[VHDX_PAGE_ENTRIES], n = vhdx_bat_entries(&w->v.layout);
 	int r = 0;
@@ -100,6 +101,8 @@ static int check_table(struct walk *w, int fd)
 		if (!at)
 			r = file_read(fd, entries, sizeof(entries),
 				      w->v.layout.bat_offset + index * sizeof(uint64_t));
+		if (!at && !image_step(progress, index, n))
+			r = -ECANCELED;
 		if (r == 0)
 			check_entry(w, index, entries[at]);
 	}
@@ -115,11 +118,12 @@ static uint64_t lost_bytes(const struct walk *w)
 	return w->v.file_bytes > known ? w->v.file_bytes - known : 0;
 }
 
-int vhdx_check(int fd, struct vhdx_check *ret, struct image_error *error)
+int vhdx_check(int fd, struct image_check *ret, const struct image_progress *progress,
+	       struct image_error *error)
 {
 	cleanup_free struct walk *w = calloc(1, sizeof(*w));
 	cleanup_free uint64_t *used = NULL;
-	struct vhdx_check found = { 0 };
+	struct image_check found = { 0 };
 	int r;
 
 	if (!w)
@@ -127,6 +131,9 @@ int vhdx_check(int fd, struct vhdx_check *ret, struct image_error *error)
 	r = vhdx_read_all(fd, true, &w->v, error);
 	if (r < 0)
 		return r;
+	if (w->v.layout.has_parent)
+		return image_fail(error, -ENOTSUP,
+				  "is a differencing image, which cannot be checked");
 	if (w->v.file_bytes > 2 * VHDX_DISK_BYTES_MAX)
 		return image_fail(error, -EUCLEAN, "is longer than any VHDX");
 	used = calloc(w->v.file_bytes / VHDX_MIB / 64 + 1, sizeof(*used));
@@ -134,9 +141,9 @@ int vhdx_check(int fd, struct vhdx_check *ret, struct image_error *error)
 		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
 	w->used = used;
 	w->found = &found;
-	r = check_table(w, fd);
+	r = check_table(w, fd, progress);
 	if (r < 0)
-		return image_fail(error, r, "cannot be read");
+		return image_fail(error, r, "cannot be checked: %s", strerror(-r));
 	found.lost_bytes = lost_bytes(w);
 	*ret = found;
 	return 0;

@@ -104,6 +104,8 @@ struct items {
 	uint64_t disk_bytes;
 	struct guid disk_id;
 	uint32_t logical, physical;
+	uint64_t locator_offset;
+	uint32_t locator_bytes; /* 0: there is none */
 };
 
 /* The items that an image must have, by their place in `struct items`. */
@@ -122,6 +124,12 @@ static const struct known {
 
 static const struct guid item_parent = VHDX_ITEM_PARENT_LOCATOR;
 
+static bool is_inside(const struct vhdx_layout *l, const struct vhdx_metadata_entry *e)
+{
+	return e->offset >= VHDX_METADATA_TABLE_BYTES &&
+	       range_ok(e->offset, e->length, l->metadata_bytes);
+}
+
 static int take_item(int fd, const struct vhdx_layout *l,
 		     const struct vhdx_metadata_entry *e, struct items *items,
 		     unsigned int *seen, struct image_error *error)
@@ -133,18 +141,23 @@ static int take_item(int fd, const struct vhdx_layout *l,
 		if (*seen & 1u << i)
 			return damaged(error, "a metadata item is there twice");
 		*seen |= 1u << i;
-		if (e->length != known[i].bytes ||
-		    e->offset < VHDX_METADATA_TABLE_BYTES ||
-		    !range_ok(e->offset, e->length, l->metadata_bytes))
+		if (e->length != known[i].bytes || !is_inside(l, e))
 			return damaged(error, "a metadata item is not where it may be");
 		return file_read(fd, (char *)items + known[i].at, e->length,
 				 l->metadata_offset + e->offset) < 0
 			       ? damaged(error, "a metadata item cannot be read")
 			       : 0;
 	}
-	/* A parent locator is refused by the parameters' flag, with its own line. */
-	if ((e->flags & VHDX_METADATA_REQUIRED) &&
-	    memcmp(e->item, &item_parent, sizeof(e->item)) != 0)
+	if (!(e->flags & VHDX_METADATA_USER) &&
+	    memcmp(e->item, &item_parent, sizeof(e->item)) == 0) {
+		if (items->locator_bytes || !e->length || !is_inside(l, e))
+			return damaged(error,
+				       "its parent locator is not where it may be");
+		items->locator_offset = l->metadata_offset + e->offset;
+		items->locator_bytes = e->length;
+		return 0;
+	}
+	if (e->flags & VHDX_METADATA_REQUIRED)
 		return image_fail(error, -ENOTSUP,
 				  "has a required metadata item of an unknown kind");
 	return 0;
@@ -209,16 +222,17 @@ int vhdx_layout_check(struct vhdx_layout *l, struct image_error *error)
 static int take_items(const struct items *m, struct vhdx_layout *l,
 		      struct image_error *error)
 {
-	if (m->parameters.flags & VHDX_PARAM_HAS_PARENT)
-		return image_fail(error, -ENOTSUP,
-				  "is a differencing image, which cannot be used; merge "
-				  "it into its parent where it was made");
 	l->disk_bytes = m->disk_bytes;
 	l->block_bytes = m->parameters.block_bytes;
 	l->logical_bytes = m->logical;
 	l->physical_bytes = m->physical;
 	l->leave_allocated = m->parameters.flags & VHDX_PARAM_LEAVE_ALLOCATED;
 	l->disk_id = m->disk_id;
+	l->has_parent = m->parameters.flags & VHDX_PARAM_HAS_PARENT;
+	if (l->has_parent && !m->locator_bytes)
+		return damaged(error, "it says nothing of its parent");
+	l->locator_offset = m->locator_offset;
+	l->locator_bytes = m->locator_bytes;
 	if (vhdx_layout_check(l, error) < 0)
 		return -EUCLEAN;
 	if (vhdx_bat_entries(l) > l->bat_bytes / sizeof(uint64_t))

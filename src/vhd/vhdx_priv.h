@@ -11,6 +11,7 @@
 #include "vhd/vhdx.h"
 
 #define VHDX_LOG_BYTES_MAX (16u << 20) /* longer ones are refused; Hyper-V makes 1 MiB */
+#define VHDX_LOCATOR_BYTES_MAX (1u << 20) /* longer parent locators are refused */
 #define VHDX_PAGE_ENTRIES (VHDX_SECTOR_BYTES / sizeof(uint64_t))
 #define VHDX_CACHE_PAGES 2048u /* 8 MiB */
 #define VHDX_DIRTY_MAX ((unsigned int)VHDX_LOG_FIRST_DESCRIPTORS)
@@ -34,6 +35,9 @@ struct vhdx_layout {
 	uint32_t block_bytes;
 	unsigned int chunk_shift; /* payload blocks a chunk: 1 << chunk_shift */
 	bool leave_allocated;     /* a fixed image */
+	bool has_parent;
+	uint64_t locator_offset; /* in the file; of an image without parent 0 */
+	uint32_t locator_bytes;
 	struct guid disk_id;
 };
 
@@ -141,6 +145,11 @@ int vhdx_layout_read(int fd, uint64_t file_bytes, const struct vhdx_header *h,
 
 /* What the format allows: the block, sectors and size of `l`; sets chunk_shift. */
 int vhdx_layout_check(struct vhdx_layout *l, struct image_error *error) __must_check;
+
+/* ---- vhdx_locator.c ---- */
+/* What a layout with a parent says of it. */
+int vhdx_locator_read(int fd, const struct vhdx_layout *l, struct image_parent *ret,
+		      struct image_error *error) __must_check;
 
 /* ---- vhdx_replay.c ---- */
 /* The log of `h` into the file, durably; *file_bytes follows. */

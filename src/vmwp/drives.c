@@ -34,11 +34,12 @@ static struct storvsp *controller_find(struct machine *m, unsigned int controlle
 static int drive_open(const struct guid *id, int fd, bool dvd, bool read_only,
 		      const char *name, struct disk **ret, struct machine_error *error)
 {
-	const struct image_params params = { .fd = fd,
-					     .read_only = dvd || read_only,
-					     .format = dvd ? IMAGE_RAW
-							   : image_format_of(name),
-					     .id = *id };
+	const struct image_file file = { .fd = fd,
+					 .format = dvd ? IMAGE_RAW
+						       : image_format_of(name) };
+	const struct image_params params = {
+		.files = &file, .nfiles = 1, .read_only = dvd || read_only, .id = *id
+	};
 	struct image_error e;
 	int r = image_open(&params, ret, &e);
 

@@ -116,9 +116,7 @@ static void run(struct disk *d, struct aio *aio, enum disk_op op, uint64_t off)
 static void use(int fd, bool read_only)
 {
 	struct aio_params ap = { .engine = AIO_THREADS, .threads = 1 };
-	struct image_params p = { .fd = fd,
-				  .read_only = read_only,
-				  .format = IMAGE_VHDX };
+	struct image_layer p = { .fd = fd, .read_only = read_only };
 	struct image_error error;
 	struct disk *d;
 	struct aio *aio;
@@ -148,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	struct image_error error;
-	struct vhdx_check found;
+	struct image_check found;
 	struct vhdx_create_params p = { .disk_bytes = 16 * MIB, .block_bytes = MIB };
 
 	p.fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -158,7 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		add_log(p.fd);
 	spoil(p.fd, &in);
 	seal_all(p.fd);
-	if (vhdx_check(p.fd, &found, &error) == 0 && found.errors && !found.first[0])
+	if (vhdx_check(p.fd, &found, NULL, &error) == 0 && found.errors &&
+	    !found.first[0])
 		abort();
 	use(dup(p.fd), false);
 	use(p.fd, true);

@@ -53,9 +53,8 @@ static int make_image(uint64_t bytes, uint32_t block, uint32_t logical, bool fix
 
 static int open_image(int fd, bool read_only)
 {
-	struct image_params p = { .fd = fd,
-				  .read_only = read_only,
-				  .format = IMAGE_VHDX };
+	struct image_file file = { .fd = fd, .format = IMAGE_VHDX };
+	struct image_params p = { .files = &file, .nfiles = 1, .read_only = read_only };
 
 	return image_open(&p, &disk, &error);
 }
@@ -359,7 +358,7 @@ static const struct bad {
 	{ "blocks of 512 KiB", 2 * MIB + 65536, MIB / 2, 4, PLAIN, -EUCLEAN },
 	{ "blocks of 512 MiB", 2 * MIB + 65536, 512 * MIB, 4, PLAIN, -EUCLEAN },
 	{ "blocks of 3 MiB", 2 * MIB + 65536, 3 * MIB, 4, PLAIN, -EUCLEAN },
-	{ "has a parent", 2 * MIB + 65540, 2, 4, PLAIN, -ENOTSUP },
+	{ "has a parent", 2 * MIB + 65540, 2, 4, PLAIN, -EUCLEAN },
 	{ "disk of 0", 2 * MIB + 65552, 0, 8, PLAIN, -EUCLEAN },
 	{ "disk of an odd size", 2 * MIB + 65552, 513, 8, PLAIN, -EUCLEAN },
 	{ "disk above 64 TB", 2 * MIB + 65552, (64ull << 40) + 512, 8, PLAIN, -EUCLEAN },
@@ -547,21 +546,22 @@ END_TEST
 /* What a guest has written into a raw disk stays what it wrote. */
 START_TEST(the_content_does_not)
 {
-	struct image_params p = { .fd = make_image(8 * MIB, MIB, 512, false) };
+	struct image_file f = { .fd = make_image(8 * MIB, MIB, 512, false) };
+	struct image_params p = { .files = &f, .nfiles = 1 };
 	struct stat st;
 
-	ck_assert_int_eq(fstat(p.fd, &st), 0);
+	ck_assert_int_eq(fstat(f.fd, &st), 0);
 	ck_assert_int_eq(image_open(&p, &disk, &error), 0);
 	ck_assert_str_eq(disk->ops->format, "raw");
 	ck_assert_uint_eq(disk_bytes(disk), (uint64_t)st.st_size);
 	disk_unref(disk);
 	disk = NULL;
-	p.fd = memfd_create("raw", MFD_CLOEXEC);
-	p.format = IMAGE_VHDX;
-	ck_assert_int_eq(ftruncate(p.fd, 8 * MIB), 0);
+	f.fd = memfd_create("raw", MFD_CLOEXEC);
+	f.format = IMAGE_VHDX;
+	ck_assert_int_eq(ftruncate(f.fd, 8 * MIB), 0);
 	ck_assert_int_eq(image_open(&p, &disk, &error), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error.message, "is none"));
-	close(p.fd);
+	close(f.fd);
 }
 END_TEST
 

@@ -175,7 +175,7 @@ static void step(uint32_t value)
 
 static void open_file(int fd)
 {
-	struct image_params p = { .fd = fd, .format = IMAGE_VHDX };
+	struct image_layer p = { .fd = fd };
 
 	ck_assert_msg(vhdx_open(&p, &disk, &error) == 0, "%s", error.message);
 }
@@ -249,7 +249,7 @@ static void verify_unit(const struct op *op, unsigned int u, size_t cut)
 static void verify(size_t cut)
 {
 	static struct op ops[UNITS];
-	struct vhdx_check found;
+	struct image_check found;
 
 	open_file(TAPE_CUT);
 	for (unsigned int u = 0; u < UNITS; u++)
@@ -258,7 +258,8 @@ static void verify(size_t cut)
 	for (unsigned int u = 0; u < UNITS; u++)
 		verify_unit(&ops[u], u, cut);
 	close_file();
-	ck_assert_msg(vhdx_check(TAPE_CUT, &found, &error) == 0, "%s", error.message);
+	ck_assert_msg(vhdx_check(TAPE_CUT, &found, NULL, &error) == 0, "%s",
+		      error.message);
 	ck_assert_msg(!found.errors, "cut %zu: %s", cut, found.first);
 }
 

@@ -45,9 +45,10 @@ static void done(struct disk_req *req, int r)
 static void whole(int fd, enum disk_op what, unsigned char *p)
 {
 	struct aio_params ap = { 0 };
-	struct image_params params = { .fd = fd,
-				       .read_only = what == DISK_READ,
-				       .format = IMAGE_VHDX };
+	struct image_file file = { .fd = fd, .format = IMAGE_VHDX };
+	struct image_params params = { .files = &file,
+				       .nfiles = 1,
+				       .read_only = what == DISK_READ };
 	struct iovec iov = { p, BYTES };
 	struct disk_req req = {
 		.op = what, .len = BYTES, .iov = &iov, .iovcnt = 1, .done = done
