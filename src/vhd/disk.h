@@ -164,6 +164,8 @@ struct raw_params {
 	enum disk_cache cache;
 	uint32_t logical_bytes;
 	struct guid id;
+	/* Not 0: a fixed VHD, whose disk is the file's first so many bytes (-EINVAL when it has fewer); `id` is its content's too. */
+	uint64_t vhd_bytes;
 };
 int raw_open(const struct raw_params *params, struct disk **ret) __must_check;
 /* What raw_open() would make of it. */

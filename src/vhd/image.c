@@ -30,6 +30,8 @@ static const struct ending {
 } endings[] = {
 	{ ".vhdx", IMAGE_VHDX },
 	{ ".avhdx", IMAGE_VHDX },
+	{ ".vhd", IMAGE_VHD },
+	{ ".avhd", IMAGE_VHD },
 };
 
 enum image_format image_format_of(const char *path)
@@ -46,6 +48,7 @@ enum image_format image_format_of(const char *path)
 static const struct image_format_ops *const formats[] = {
 	[IMAGE_RAW] = &raw_format_ops,
 	[IMAGE_VHDX] = &vhdx_format_ops,
+	[IMAGE_VHD] = &vhd_format_ops,
 };
 
 const struct image_format_ops *image_format_ops(enum image_format format)

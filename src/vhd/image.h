@@ -12,11 +12,11 @@
 
 #include "vhd/disk.h"
 
-enum image_format { IMAGE_RAW, IMAGE_VHDX };
+enum image_format { IMAGE_RAW, IMAGE_VHDX, IMAGE_VHD };
 
-/* By the name's end, in either case: ".vhdx", ".avhdx"; else raw (which a block device always is). NULL is raw. */
+/* By the name's end, in either case: ".vhdx", ".avhdx", ".vhd", ".avhd"; else raw (which a block device always is). NULL is raw. */
 enum image_format image_format_of(const char *path);
-/* "raw", "VHDX". */
+/* "raw", "VHDX", "VHD". */
 const char *image_format_name(enum image_format format);
 
 #define IMAGE_CHAIN_MAX 64u
@@ -64,6 +64,7 @@ struct image_parent {
 	struct guid
 		id; /* of the parent's content, disk_info.content_id; null: not known */
 	struct guid id2; /* as good; null: none */
+	int64_t changed; /* when the parent's file was last modified as the child was made, in seconds from 1970; 0: not known. A copy has another. */
 	unsigned int path_n;
 	/* In the order to try. UTF-8, "/" between names. One that begins with "/" is absolute, another is from the child's folder on. */
 	char paths[IMAGE_PATHS_MAX][IMAGE_PATH_BYTES];

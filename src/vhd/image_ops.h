@@ -37,6 +37,7 @@ struct image_create_params {
 	/* Only for IMAGE_DIFFERENCING: the parent, open, and its path as it is to be written, from the child's folder on and absolute; either may be NULL. */
 	struct disk *parent;
 	const char *parent_relative, *parent_absolute;
+	int64_t parent_changed; /* when its file was last modified, in seconds from 1970: VHD keeps that; 0: not known */
 };
 
 /*

@@ -25,6 +25,6 @@ struct image_format_ops {
 /* Of a row of the formats; NULL for one that is not there. */
 const struct image_format_ops *image_format_ops(enum image_format format);
 
-extern const struct image_format_ops raw_format_ops, vhdx_format_ops;
+extern const struct image_format_ops raw_format_ops, vhdx_format_ops, vhd_format_ops;
 
 #endif

@@ -169,6 +169,14 @@ static const struct disk_ops raw_ops = {
 	.map = raw_map,
 };
 
+/* A fixed VHD's: the same in all but name. */
+static const struct disk_ops raw_vhd_ops = {
+	.format = "vhd",
+	.submit = raw_submit,
+	.close = raw_close,
+	.map = raw_map,
+};
+
 /* The sector sizes that the guest will see, from the file's and the caller's. */
 static int choose_sectors(const struct raw_params *params, const struct raw_file *f,
 			  struct disk_info *info)
@@ -194,13 +202,23 @@ int raw_describe(const struct raw_params *params, struct disk_info *ret,
 	struct disk_info info = { .id = params->id };
 	struct raw_file f = { .read_only = params->read_only };
 	int r = ask(params->fd, &f);
+	bool punch;
 
-	if (r == 0)
-		r = choose_sectors(params, &f, &info);
 	if (r < 0)
 		return r;
 	info.read_only = f.read_only || params->read_only;
-	info.can_discard = !info.read_only && can_punch(params->fd, &f);
+	/* Of a VHD behind the footer too: with the file's own size. */
+	punch = !info.read_only && can_punch(params->fd, &f);
+	if (params->vhd_bytes) {
+		if (params->vhd_bytes > f.bytes)
+			return -EINVAL;
+		f.bytes = params->vhd_bytes;
+		info.content_id = params->id;
+	}
+	r = choose_sectors(params, &f, &info);
+	if (r < 0)
+		return r;
+	info.can_discard = punch;
 	info.discard_zeroes = info.can_discard && !f.is_block;
 	*ret = info;
 	*ret_bytes = f.bytes;
@@ -224,7 +242,7 @@ int raw_open(const struct raw_params *params, struct disk **ret)
 	raw->in_memory = is_in_memory(params->fd);
 	if (params->cache == DISK_CACHE_NONE)
 		raw->direct_align = set_direct(params->fd, info.logical_bytes);
-	disk_init(&raw->disk, &raw_ops, &info, bytes);
+	disk_init(&raw->disk, params->vhd_bytes ? &raw_vhd_ops : &raw_ops, &info, bytes);
 	*ret = &raw->disk;
 	return 0;
 }

@@ -73,6 +73,7 @@ static int take(const uint8_t *item, uint32_t bytes, struct image_parent *ret)
 		return -ENOTSUP;
 	memset(&ret->id, 0, sizeof(ret->id));
 	memset(&ret->id2, 0, sizeof(ret->id2));
+	ret->changed = 0;
 	ret->path_n = 0;
 	if (take_guid(find(item, bytes, "parent_linkage"), &ret->id) < 0)
 		return -EUCLEAN;
