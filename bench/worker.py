@@ -40,7 +40,7 @@ def pss_kib(pid, guest_mib=64):
 class Worker:
     """A vmwp that is handed its descriptors as vmms would hand them."""
 
-    def __init__(self, kernel, cmdline, cpus=1, memory_mib=64, drives=(), initrd=None):
+    def __init__(self, kernel, cmdline, cpus=1, memory_mib=64, drives=(), initrd=None, disk_channels=0):
         self.dir = tempfile.mkdtemp(prefix="bench-")
         self.listener = socket.socket(socket.AF_UNIX)
         self.path = os.path.join(self.dir, "worker.sock")
@@ -52,7 +52,7 @@ class Worker:
         self.console_listener.bind(self.console_path)
         self.console_listener.listen(4)
         self.kernel, self.cmdline, self.initrd = kernel, cmdline, initrd
-        self.cpus, self.memory, self.drives = cpus, memory_mib << 20, drives
+        self.cpus, self.memory, self.drives, self.disk_channels = cpus, memory_mib << 20, drives, disk_channels
         self.next_id = 0
         self.buf = b""
 
@@ -74,6 +74,7 @@ class Worker:
         config = {"schema": 1, "name": "bench", "processors": {"count": self.cpus},
                   "memory": {"bytes": self.memory},
                   "boot": {"kernel": self.kernel, "initrd": self.initrd, "cmdline": self.cmdline},
+                  "disk_channels": self.disk_channels,
                   "scsi": [{"drives": drives}] if drives else []}
         # Both requests wait in the socket, so that the clock runs for the worker alone.
         self._send("worker.setup", {"config": config, "fds": [r for r, _ in fds]}, [d for _, d in fds])

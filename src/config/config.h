@@ -15,6 +15,7 @@
  *           "kind": "disk" | "dvd",         required
  *           "path": "/path" | null,         a raw file or block device; null: a DVD drive without a medium
  *           "read_only": false } ] } ],     a DVD always is
+ *     "disk_channels": 0,                   of each controller, at most one a VP; 0: config_disk_channels() decides
  *     "integration": { "heartbeat": true, "shutdown": true, "time_sync": true },
  *     "on_triple_fault": "reset" | "off" }
  *
@@ -65,6 +66,7 @@ struct vm_config {
 	unsigned int controllers;
 	struct drive_config *drives; /* by controller, then lun */
 	size_t drive_count;
+	unsigned int disk_channels; /* as asked; 0: automatic */
 	struct {
 		bool heartbeat, shutdown, time_sync;
 	} integration;
@@ -98,6 +100,11 @@ int config_patch(const struct vm_config *c, const json_t *patch, struct vm_confi
 		 struct config_error *e) __must_check;
 /* Whether two differ in more than what can change while the VM runs: name, notes, integration services. */
 bool config_needs_off(const struct vm_config *a, const struct vm_config *b);
+
+/*
+ * VMBus channels of each SCSI controller, the first included: as asked but at most one a VP, else one for four VPs, as Hyper-V has it.
+ */
+unsigned int config_disk_channels(const struct vm_config *c);
 
 /* The rule for names: printable, no '/', no blank at either end, not the form of a UUID. */
 int config_check_name(const char *name, struct config_error *e) __must_check;

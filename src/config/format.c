@@ -45,14 +45,15 @@ static json_t *scsi_to_json(const struct vm_config *c)
 json_t *config_to_json(const struct vm_config *c)
 {
 	return json_pack("{s:i, s:s, s:s, s:{s:i}, s:{s:I}, s:{s:s?, s:s?, s:s}, s:o, "
-			 "s:{s:b, s:b, s:b}, s:s}",
+			 "s:i, s:{s:b, s:b, s:b}, s:s}",
 			 "schema", CONFIG_SCHEMA, "name", c->name, "notes", c->notes,
 			 "processors", "count", (int)c->processors, "memory", "bytes",
 			 (json_int_t)c->memory_bytes, "boot", "kernel", c->kernel,
 			 "initrd", c->initrd, "cmdline", c->cmdline, "scsi",
-			 scsi_to_json(c), "integration", "heartbeat",
-			 c->integration.heartbeat, "shutdown", c->integration.shutdown,
-			 "time_sync", c->integration.time_sync, "on_triple_fault",
+			 scsi_to_json(c), "disk_channels", (int)c->disk_channels,
+			 "integration", "heartbeat", c->integration.heartbeat, "shutdown",
+			 c->integration.shutdown, "time_sync", c->integration.time_sync,
+			 "on_triple_fault",
 			 c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset");
 }
 

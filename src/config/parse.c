@@ -278,6 +278,17 @@ static int read_integration(struct reader *r, const struct member *m, const json
 	return read_level(r, table, v, m->name);
 }
 
+static int read_disk_channels(struct reader *r, const struct member *m, const json_t *v)
+{
+	json_int_t n = json_integer_value(v);
+
+	if (!json_is_integer(v) || n < 0 || n > CONFIG_PROCESSORS_MAX)
+		return bad(r, "%s: must be an integer from 0 to %u", m->name,
+			   CONFIG_PROCESSORS_MAX);
+	r->config->disk_channels = (unsigned int)n;
+	return 0;
+}
+
 static int read_triple_fault(struct reader *r, const struct member *m, const json_t *v)
 {
 	const char *s = json_string_value(v);
@@ -423,6 +434,7 @@ static const struct member top_members[] = {
 	{ "memory", true, read_memory },
 	{ "boot", false, read_boot },
 	{ "scsi", false, read_scsi },
+	{ "disk_channels", false, read_disk_channels },
 	{ "integration", false, read_integration },
 	{ "on_triple_fault", false, read_triple_fault },
 	{ NULL },
@@ -481,6 +493,13 @@ int config_drive_from_json(const json_t *text, unsigned int controller,
 	struct reader r = { .controller = controller, .where = "drive.", .e = e };
 
 	return read_drive(&r, text, ret);
+}
+
+unsigned int config_disk_channels(const struct vm_config *c)
+{
+	if (c->disk_channels)
+		return MIN(c->disk_channels, c->processors);
+	return (c->processors + 3) / 4;
 }
 
 void config_drive_done(struct drive_config *d)

@@ -39,6 +39,7 @@
 #define HV_FEAT_EDX_CRASH_MSRS (1u << 10)
 #define HV_FEAT_EDX_STIMER_DIRECT (1u << 19)
 /* Leaf 0x40000004 EAX. */
+#define HV_HINT_APIC_MSRS (1u << 3)
 #define HV_HINT_RELAXED_TIMING (1u << 5)
 #define HV_HINT_DEPRECATE_AUTO_EOI (1u << 9)
 

@@ -146,7 +146,21 @@ static void topology_common(struct cpuid_table *t, unsigned int vps)
 		e->ecx = (e->ecx & 0xffff0000) | id_bits(vps) << 12 | (vps - 1);
 }
 
-int cpuid_build(struct cpuid_table *t, unsigned int vps, unsigned int vps_max)
+static struct kvm_cpuid_entry2 hv_leaf(size_t i, unsigned int vps_max, bool lazy_eoi)
+{
+	struct kvm_cpuid_entry2 e = hv_leaves[i];
+
+	if (e.function == HV_CPUID_LIMITS)
+		e.eax = e.ebx = vps_max;
+	if (e.function == HV_CPUID_FEATURES && lazy_eoi)
+		e.eax |= HV_PRIV_APIC_MSRS;
+	if (e.function == HV_CPUID_ENLIGHTENMENTS && lazy_eoi)
+		e.eax |= HV_HINT_APIC_MSRS;
+	return e;
+}
+
+int cpuid_build(struct cpuid_table *t, unsigned int vps, unsigned int vps_max,
+		bool lazy_eoi)
 {
 	int r;
 
@@ -156,10 +170,8 @@ int cpuid_build(struct cpuid_table *t, unsigned int vps, unsigned int vps_max)
 	if (!r)
 		r = topology_leaf(t, 0x1f, vps);
 	for (size_t i = 0; i < ARRAY_SIZE(hv_leaves) && !r; i++) {
-		struct kvm_cpuid_entry2 e = hv_leaves[i];
+		struct kvm_cpuid_entry2 e = hv_leaf(i, vps_max, lazy_eoi);
 
-		if (e.function == HV_CPUID_LIMITS)
-			e.eax = e.ebx = vps_max;
 		r = append(t, &e);
 	}
 	return r;

@@ -21,10 +21,11 @@ static_assert(offsetof(struct cpuid_table, entry) == sizeof(struct kvm_cpuid2), 
 
 /*
  * Turns KVM_GET_SUPPORTED_CPUID's answer into what all VPs have in common. -E2BIG when there is no room for our leaves. Hyper-V's leaf
- * 0x40000005 says `vps_max`, what the product allows, not `vps`.
+ * 0x40000005 says `vps_max`, what the product allows, not `vps`. `lazy_eoi`: the APIC's synthetic MSRs and the assist page's "no EOI required" are
+ * offered (TLFS 10.3, 10.4).
  */
-int cpuid_build(struct cpuid_table *t, unsigned int vps,
-		unsigned int vps_max) __must_check;
+int cpuid_build(struct cpuid_table *t, unsigned int vps, unsigned int vps_max,
+		bool lazy_eoi) __must_check;
 /* Makes a copy of it this VP's: the APIC ids. */
 void cpuid_for_vp(struct cpuid_table *t, unsigned int vp);
 

@@ -180,13 +180,14 @@ static bool assist_read(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_t
 	return true;
 }
 
-/* The page is the guest's to name; nothing that it could carry is offered, so nothing is written there. */
 static bool assist_write(struct hvmsr *h, unsigned int vp, uint32_t msr, uint64_t value)
 {
 	if (value & PAGE_REG_RESERVED)
 		return false;
 	if (value & HV_MSR_ENABLE &&
 	    !guestmem_ptr(h->c.mem, value & PAGE_MASK, HV_PAGE_SIZE))
+		return false;
+	if (h->c.assist && !h->c.assist(h->c.opaque, vp, value))
 		return false;
 	h->vp_assist[vp] = value;
 	return true;

@@ -2,7 +2,7 @@
 /*
  * The synthetic MSRs 0x40000000..0x400001ff (TLFS appendix F): one table of rows, each a range with its functions. What has no row, and what
  * a row refuses, is a #GP, as with Hyper-V. Offered: what CPUID 0x40000003 names (cpuid.c), and the VP assist page, which
- * Linux always writes.
+ * Linux always writes. The APIC's MSRs, where they are offered, never come here: vm.c.
  */
 #ifndef VID_HVMSR_H
 #define VID_HVMSR_H
@@ -26,6 +26,11 @@ struct hvmsr_config {
 		      const char *text, size_t len);
 	/* HV_X64_MSR_RESET. */
 	void (*reset)(void *opaque, unsigned int vp);
+	/*
+	 * A VP names its assist page, or (HV_MSR_ENABLE clear) takes it back; it is RAM. False: the host cannot, and the VP gets a #GP. NULL: nothing uses
+	 * the page.
+	 */
+	bool (*assist)(void *opaque, unsigned int vp, uint64_t value);
 	/* The time that the VP has run, in 100 ns. */
 	uint64_t (*runtime)(void *opaque, unsigned int vp);
 	void *opaque;

@@ -74,6 +74,13 @@ static void hv_reset(void *opaque, unsigned int vp)
 		events_put(&p->events, &e);
 }
 
+static bool hv_assist(void *opaque, unsigned int vp, uint64_t value)
+{
+	struct partition *p = opaque;
+
+	return vp_state_assist(&p->vp[vp], value);
+}
+
 static int kvm_facts(struct partition *p)
 {
 	int version = ioctl(p->config.kvm_fd, KVM_GET_API_VERSION, 0ul);
@@ -90,7 +97,8 @@ static int kvm_facts(struct partition *p)
 	p->cpuid->nent = CPUID_ENTRIES_MAX;
 	if (ioctl(p->config.kvm_fd, KVM_GET_SUPPORTED_CPUID, p->cpuid) < 0)
 		return -errno;
-	return cpuid_build(p->cpuid, p->config.vps, PARTITION_VPS_MAX);
+	p->lazy_eoi = ioctl(p->config.kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) > 0;
+	return cpuid_build(p->cpuid, p->config.vps, PARTITION_VPS_MAX, p->lazy_eoi);
 }
 
 static int synic_make(struct partition *p)
@@ -127,6 +135,7 @@ static int hvmsr_make(struct partition *p)
 		.crash = hv_crash,
 		.reset = hv_reset,
 		.runtime = hv_runtime,
+		.assist = p->lazy_eoi ? hv_assist : NULL,
 		.opaque = p,
 	};
 

@@ -70,6 +70,7 @@ struct partition {
 	uint64_t tsc_khz;
 	_Atomic bool tsc_ours; /* all VPs' TSCs are the host's, as far as is known */
 	struct cpuid_table *cpuid;
+	bool lazy_eoi; /* KVM keeps "no EOI required" in VPs' assist pages */
 	size_t run_bytes;
 	struct events events;
 	/* Its number stays over a reset: the new VM takes it, so no thread can use a stale one. */
@@ -111,6 +112,8 @@ bool vps_halt(struct partition *p);
 /* vp_state.c */
 /* CPUID, TSC, memory types of a VP just made, on its thread. */
 int vp_state_init(struct vp *vp) __must_check;
+/* KVM takes this value of the VP's HV_X64_MSR_VP_ASSIST_PAGE as its own. Thread: the VP's. */
+bool vp_state_assist(struct vp *vp, uint64_t value);
 /* The VP's TSC is the host's. Thread: its own, or the owner's while it stands. */
 bool vp_state_tsc_ours(struct vp *vp);
 int vp_state_enter(struct vp *vp, const struct vp_start *start) __must_check;

@@ -54,13 +54,19 @@ static int controllers_make(int fd)
 	return r;
 }
 
-/*
- * The synthetic MSRs come to us, whatever KVM itself would make of them: with CONFIG_KVM_HYPERV it would answer some. MSRs that
- * KVM does not know come too, and are answered with the #GP that KVM would give; they are counted.
- */
-static int msrs_take(int fd)
+static void msr_leave(uint8_t *bitmap, uint32_t msr)
 {
-	uint8_t none[(HV_MSR_LAST - HV_MSR_FIRST + 1) / 8] = { 0 };
+	bitmap[(msr - HV_MSR_FIRST) / 8] |= (uint8_t)(1u << (msr - HV_MSR_FIRST) % 8);
+}
+
+/*
+ * The synthetic MSRs come to us, whatever KVM itself would make of them: with CONFIG_KVM_HYPERV it would answer some. The local APIC's are left to
+ * it where it has them, for that APIC is KVM's. MSRs that KVM does not know come too, and are answered with the #GP that KVM would give; they
+ * are counted.
+ */
+static int msrs_take(const struct partition *p, int fd)
+{
+	uint8_t left[(HV_MSR_LAST - HV_MSR_FIRST + 1) / 8] = { 0 };
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR,
 		.args = { KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_UNKNOWN |
@@ -72,11 +78,16 @@ static int msrs_take(int fd)
 			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
 			.base = HV_MSR_FIRST,
 			.nmsrs = HV_MSR_LAST - HV_MSR_FIRST + 1,
-			.bitmap = none,
+			.bitmap = left,
 		} },
 	};
 	int r = vm_ioctl(fd, KVM_ENABLE_CAP, &cap);
 
+	if (p->lazy_eoi) {
+		msr_leave(left, HV_X64_MSR_EOI);
+		msr_leave(left, HV_X64_MSR_ICR);
+		msr_leave(left, HV_X64_MSR_TPR);
+	}
 	return r ? r : vm_ioctl(fd, KVM_X86_SET_MSR_FILTER, &filter);
 }
 
@@ -111,7 +122,7 @@ int vm_open(struct partition *p)
 	 * 0.05 ms each, but 14 ms for the filter once slots have been set, and 7 ms for the slots once the controllers have put
 	 * themselves on the I/O buses (measured on Linux 6.18).
 	 */
-	r = msrs_take(fd);
+	r = msrs_take(p, fd);
 	if (!r)
 		r = slots_set(p, fd);
 	if (!r)

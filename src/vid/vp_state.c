@@ -63,6 +63,11 @@ static void tsc_offset_clear(struct vp *vp)
 	(void)ioctl(vp->fd, KVM_SET_DEVICE_ATTR, &attr);
 }
 
+bool vp_state_assist(struct vp *vp, uint64_t value)
+{
+	return msr_set(vp, HV_X64_MSR_VP_ASSIST_PAGE, value) == 0;
+}
+
 bool vp_state_tsc_ours(struct vp *vp)
 {
 	struct one_msr m = { .nmsrs = 1, .entry.index = MSR_TSC };

@@ -23,6 +23,7 @@ static const struct {
 	{ "heartbeat", "integration", "heartbeat" },
 	{ "shutdown", "integration", "shutdown" },
 	{ "time-sync", "integration", "time_sync" },
+	{ "disk-channels", NULL, "disk_channels" },
 	{ "on-triple-fault", NULL, "on_triple_fault" },
 };
 

@@ -17,19 +17,21 @@
 	{                                                          \
 		name, OPT_CHOICE, "on|off", "on|off", .help = what \
 	}
-#define SHAPE                                                                         \
-	{ "cpus", OPT_COUNT, "N", .help = "virtual processors" },                     \
-		{ "kernel", OPT_PATH, "FILE",                                         \
-		  .help = "what to boot: a Linux bzImage or a PVH ELF image" },       \
-		{ "initrd", OPT_PATH, "FILE", .help = "initial RAM file system" },    \
-		{ "cmdline", OPT_TEXT, "TEXT", .help = "the kernel's command line" }, \
-		{ "notes", OPT_TEXT, "TEXT", .help = "a note, shown by vmctl show" }, \
-		ON_OFF("heartbeat", "the heartbeat integration service"),             \
-		ON_OFF("shutdown", "the shutdown integration service"),               \
-		ON_OFF("time-sync", "the time synchronization integration service"),  \
-	{                                                                             \
-		"on-triple-fault", OPT_CHOICE, "reset|off", "reset|off",              \
-			.help = "what a triple fault does (reset)"                    \
+#define SHAPE                                                                          \
+	{ "cpus", OPT_COUNT, "N", .help = "virtual processors" },                      \
+		{ "kernel", OPT_PATH, "FILE",                                          \
+		  .help = "what to boot: a Linux bzImage or a PVH ELF image" },        \
+		{ "initrd", OPT_PATH, "FILE", .help = "initial RAM file system" },     \
+		{ "cmdline", OPT_TEXT, "TEXT", .help = "the kernel's command line" },  \
+		{ "notes", OPT_TEXT, "TEXT", .help = "a note, shown by vmctl show" },  \
+		ON_OFF("heartbeat", "the heartbeat integration service"),              \
+		ON_OFF("shutdown", "the shutdown integration service"),                \
+		ON_OFF("time-sync", "the time synchronization integration service"),   \
+		{ "disk-channels", OPT_COUNT, "N",                                     \
+		  .help = "VMBus channels of a SCSI controller (one for four cpus)" }, \
+	{                                                                              \
+		"on-triple-fault", OPT_CHOICE, "reset|off", "reset|off",               \
+			.help = "what a triple fault does (reset)"                     \
 	}
 
 const struct option verbs_common[] = {

@@ -51,7 +51,7 @@ static int offer_scsi(struct machine *m, unsigned int controller,
 		.bus = m->bus,
 		.loop = m->env.loop,
 		.controller = controller,
-		.max_sub_channels = m->config->processors - 1,
+		.max_sub_channels = config_disk_channels(m->config) - 1,
 	};
 	char name[32];
 	int r;

@@ -25,7 +25,7 @@ CONFIG = {'schema': 1, 'name': 'web1', 'notes': 'the shop', 'processors': {'coun
           'boot': {'kernel': '/srv/vmlinuz', 'initrd': None, 'cmdline': 'root=/dev/sda'},
           'scsi': [{'drives': [{'lun': 0, 'kind': 'disk', 'path': '/srv/web1.img', 'read_only': False},
                                {'lun': 1, 'kind': 'dvd', 'path': None, 'read_only': True}]}],
-          'integration': {'heartbeat': True, 'shutdown': True, 'time_sync': False}, 'on_triple_fault': 'reset'}
+          'integration': {'heartbeat': True, 'shutdown': True, 'time_sync': False}, 'disk_channels': 0, 'on_triple_fault': 'reset'}
 STATUS = {'state': 'Running', 'health': 'Ok', 'reason': None, 'uptime_us': 15600000000, 'vmbus_version': '5.3',
           'heartbeat': 'Ok',
           'integration': {'heartbeat': {'enabled': True, 'version': '3.0'},
@@ -131,12 +131,12 @@ def creates():
         folder = os.path.realpath(folder)
         status, out, err = vmctl('create', 'web1', '--memory', '64M', '--cpus', '2', '--kernel', 'k', '--cmdline',
                                  'a=b "c"', '--disk', 'a.img', '--dvd', 'c.iso', '--disk', f'{folder}/b.img',
-                                 '--time-sync', 'off', '--on-triple-fault', 'off', sock=fake.path, cwd=folder)
+                                 '--time-sync', 'off', '--disk-channels', '2', '--on-triple-fault', 'off', sock=fake.path, cwd=folder)
         equal((status, out, err), (0, 'web1 is made; to start it: vmctl start web1\n', ''))
         equal(fake.calls, [('vm.create', {'config': {
             'schema': 1, 'name': 'web1', 'memory': {'bytes': 64 << 20}, 'processors': {'count': 2},
             'boot': {'kernel': f'{folder}/k', 'cmdline': 'a=b "c"'}, 'integration': {'time_sync': False},
-            'on_triple_fault': 'off',
+            'disk_channels': 2, 'on_triple_fault': 'off',
             'scsi': [{'drives': [{'lun': 0, 'kind': 'disk', 'path': f'{folder}/a.img'},
                                  {'lun': 1, 'kind': 'dvd', 'path': f'{folder}/c.iso'},
                                  {'lun': 2, 'kind': 'disk', 'path': f'{folder}/b.img'}]}]}})])

@@ -127,7 +127,7 @@ def disk():
 
 
 def subchannels(cpus):
-    with Disks(1) as paths, Guest('vps test=subchannels', cpus=cpus, drives=paths) as g:
+    with Disks(1) as paths, Guest('vps test=subchannels', cpus=cpus, disk_channels=cpus, drives=paths) as g:
         text = g.done()
         expect(f'bare: vps {cpus}', text)
         expect(f'queues={cpus} ', text)

@@ -124,7 +124,8 @@ class Vmms:
 class Vm:
     """A VM of a private vmms with a stock guest; as a context, it and its root disk are removed in the end."""
 
-    def __init__(self, vmms, name, kernel, cpus=1, mem="256M", disks=(), dvd=None, cmdline="", root=True, quiet=True):
+    def __init__(self, vmms, name, kernel, cpus=1, mem="256M", disks=(), dvd=None, cmdline="", root=True, quiet=True,
+                 channels=0):
         """disks: raw files, behind the root disk; root: whether it has a root disk of its own or stays in its initramfs."""
         self.vmms = vmms
         self.name = name
@@ -134,6 +135,8 @@ class Vm:
         words = ["create", name, "--memory", mem, "--cpus", cpus, "--kernel", self.paths["vmlinuz"],
                  "--initrd", self.paths["initrd-hv"], "--cmdline", "console=ttyS0 %s%s%s" % (
                      "quiet " if quiet else "", "" if root else "lab.root=initramfs ", cmdline)]
+        if channels:
+            words += ["--disk-channels", channels]
         if root:
             self.root = lablib.copy_disk(self.paths["root.img"], vmms.space.file(name + "-root.img"))
             words += ["--disk", self.root]

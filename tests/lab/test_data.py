@@ -78,7 +78,8 @@ def one(tap, vmms, kernel, iso, digest):
     path = vmms.space.file("data-%s.img" % kernel)
     with open(path, "wb") as image:
         image.truncate(DISK_BYTES)
-    with labvmms.Vm(vmms, "data-" + kernel.replace(".", "-"), kernel, cpus=4, disks=[path], dvd=iso) as vm:
+    with labvmms.Vm(vmms, "data-" + kernel.replace(".", "-"), kernel, cpus=4, channels=4, disks=[path],
+                    dvd=iso) as vm:
         vm.boot()
         tap.case(kernel + ": whole disk", whole_disk, vm, path, kernel)
         tap.case(kernel + ": small blocks", small_blocks, vm, kernel)

@@ -22,7 +22,8 @@ struct storvsp_params {
 	unsigned int controller; /* 0 to 3: for the name that people see */
 	struct guid
 		instance; /* stays the same over the VM's life: guests name devices by it */
-	unsigned int max_sub_channels; /* one less than the VPs */
+	unsigned int
+		max_sub_channels; /* beside the first; at most one less than the VPs */
 	enum aio_engine engine;
 };
 

@@ -81,6 +81,10 @@ static const struct {
 	  "scsi[0].drives[1].lun: 3 is taken" },
 	{ HEAD ",\"integration\":{\"heartbeat\":1}}",
 	  "integration.heartbeat: must be true or false" },
+	{ HEAD ",\"disk_channels\":65}",
+	  "disk_channels: must be an integer from 0 to 64" },
+	{ HEAD ",\"disk_channels\":-1}", "disk_channels: must be" },
+	{ HEAD ",\"disk_channels\":\"2\"}", "disk_channels: must be" },
 	{ HEAD ",\"on_triple_fault\":\"explode\"}", "on_triple_fault: must be" },
 };
 
@@ -129,7 +133,7 @@ static const char whole[] = "{\"schema\":1,\"name\":\"web "
 			    "\"path\":\"/d\",\"read_only\":true},"
 			    "{\"lun\":1,\"kind\":\"dvd\",\"path\":null}]}],"
 			    "\"integration\":{\"heartbeat\":false,\"time_sync\":true},"
-			    "\"on_triple_fault\":\"off\"}";
+			    "\"disk_channels\":5,\"on_triple_fault\":\"off\"}";
 
 static void check_whole(const struct vm_config *c)
 {
@@ -151,7 +155,24 @@ static void check_whole(const struct vm_config *c)
 	ck_assert_str_eq(c->drives[1].path, "/d");
 	ck_assert(!c->integration.heartbeat && c->integration.shutdown);
 	ck_assert_int_eq(c->on_triple_fault, TRIPLE_FAULT_OFF);
+	ck_assert_uint_eq(c->disk_channels, 5);
 }
+
+static const struct {
+	unsigned int asked, processors, channels;
+} channels[] = {
+	{ 0, 1, 1 },  { 0, 4, 1 }, { 0, 5, 2 },    { 0, 64, 16 },
+	{ 1, 64, 1 }, { 8, 4, 4 }, { 64, 64, 64 }, { 64, 1, 1 },
+};
+
+START_TEST(counts_disk_channels)
+{
+	const struct vm_config c = { .disk_channels = channels[_i].asked,
+				     .processors = channels[_i].processors };
+
+	ck_assert_uint_eq(config_disk_channels(&c), channels[_i].channels);
+}
+END_TEST
 
 START_TEST(reads_all_and_writes_it_back)
 {
@@ -238,6 +259,7 @@ static Suite *suite(void)
 	tcase_add_test(t, reads_all_and_writes_it_back);
 	tcase_add_test(t, defaults);
 	tcase_add_loop_test(t, patch, 0, ARRAY_SIZE(patches));
+	tcase_add_loop_test(t, counts_disk_channels, 0, ARRAY_SIZE(channels));
 	suite_add_tcase(s, t);
 	return s;
 }

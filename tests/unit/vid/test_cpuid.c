@@ -65,7 +65,7 @@ START_TEST(full_table_is_refused)
 {
 	while (t.nent < CPUID_ENTRIES_MAX - 5)
 		put(0x80000002, 0, 0, 0, 0, 0);
-	ck_assert_int_eq(cpuid_build(&t, 2, 64), -E2BIG);
+	ck_assert_int_eq(cpuid_build(&t, 2, 64, false), -E2BIG);
 	ck_assert_uint_le(t.nent, CPUID_ENTRIES_MAX);
 }
 END_TEST
@@ -73,7 +73,7 @@ END_TEST
 START_TEST(empty_answer_is_hyperv_alone)
 {
 	t.nent = 0;
-	ck_assert_int_eq(cpuid_build(&t, 2, 64), 0);
+	ck_assert_int_eq(cpuid_build(&t, 2, 64, false), 0);
 	ck_assert_uint_eq(t.nent, 7);
 	cpuid_for_vp(&t, 1);
 }
@@ -81,7 +81,7 @@ END_TEST
 
 START_TEST(hypervisor_leaves_are_ours_alone)
 {
-	ck_assert_int_eq(cpuid_build(&t, 4, 64), 0);
+	ck_assert_int_eq(cpuid_build(&t, 4, 64, false), 0);
 	for (uint32_t f = 0x40000000; f <= 0x40000006; f++)
 		ck_assert_uint_eq(count(f), 1);
 	ck_assert_uint_eq(count(0x40000010), 0);
@@ -105,6 +105,14 @@ START_TEST(hypervisor_leaves_are_ours_alone)
 }
 END_TEST
 
+START_TEST(lazy_eoi_is_offered_where_the_host_has_it)
+{
+	ck_assert_int_eq(cpuid_build(&t, 4, 64, true), 0);
+	ck_assert_uint_eq(get(0x40000003, 0)->eax & (1u << 3 | 1u << 4), 1u << 4);
+	ck_assert_uint_eq(get(0x40000004, 0)->eax, 0x228);
+}
+END_TEST
+
 static const struct {
 	unsigned int vps, bits;
 } sizes[] = { { 1, 0 }, { 2, 1 }, { 3, 2 },  { 4, 2 },
@@ -114,7 +122,7 @@ START_TEST(one_package_of_single_threads)
 {
 	unsigned int vps = sizes[_i].vps, bits = sizes[_i].bits, last = vps - 1;
 
-	ck_assert_int_eq(cpuid_build(&t, vps, 64), 0);
+	ck_assert_int_eq(cpuid_build(&t, vps, 64, false), 0);
 	cpuid_for_vp(&t, last);
 	ck_assert_uint_eq(get(1, 0)->ebx, last << 24 | vps << 16 | 0x0800);
 	ck_assert_uint_eq(get(1, 0)->edx >> 28 & 1, vps > 1);
@@ -147,6 +155,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, full_table_is_refused);
 	tcase_add_test(tc, empty_answer_is_hyperv_alone);
 	tcase_add_test(tc, hypervisor_leaves_are_ours_alone);
+	tcase_add_test(tc, lazy_eoi_is_offered_where_the_host_has_it);
 	tcase_add_loop_test(tc, one_package_of_single_threads, 0, (int)ARRAY_SIZE(sizes));
 	suite_add_tcase(s, tc);
 	return s;

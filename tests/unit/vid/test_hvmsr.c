@@ -48,6 +48,16 @@ static void reset(void *opaque, unsigned int vp)
 	seen.resets++;
 }
 
+static bool assist_ok;
+static uint64_t assist_value[VPS];
+
+static bool assist(void *opaque, unsigned int vp, uint64_t value)
+{
+	if (assist_ok)
+		assist_value[vp] = value;
+	return assist_ok;
+}
+
 static uint64_t runtime(void *opaque, unsigned int vp)
 {
 	return 1000 + vp;
@@ -64,9 +74,11 @@ static void setup(void)
 		.crash = crash,
 		.reset = reset,
 		.runtime = runtime,
+		.assist = assist,
 	};
 
 	memset(&seen, 0, sizeof(seen));
+	assist_ok = true;
 	ck_assert_int_eq(guestmem_new(RAM, &mem), 0);
 	env.mem = config.mem = mem;
 	ck_assert_int_eq(synic_new(&env, VPS, &synic), 0);
@@ -286,6 +298,22 @@ START_TEST(crash_text_is_bounded)
 }
 END_TEST
 
+/* The host keeps the same page as the MSR says, or the VP gets its #GP and nothing changes. */
+START_TEST(assist_page_is_the_hosts_too)
+{
+	ck_assert(hvmsr_write(h, 1, HV_X64_MSR_VP_ASSIST_PAGE, 0x6001));
+	ck_assert_uint_eq(assist_value[1], 0x6001);
+	assist_ok = false;
+	ck_assert(!hvmsr_write(h, 1, HV_X64_MSR_VP_ASSIST_PAGE, 0x7001));
+	ck_assert_uint_eq(rd(1, HV_X64_MSR_VP_ASSIST_PAGE), 0x6001);
+	assist_ok = true;
+	ck_assert(!hvmsr_write(h, 1, HV_X64_MSR_VP_ASSIST_PAGE, RAM | 1));
+	ck_assert_uint_eq(assist_value[1], 0x6001);
+	ck_assert(hvmsr_write(h, 1, HV_X64_MSR_VP_ASSIST_PAGE, 0));
+	ck_assert_uint_eq(assist_value[1], 0);
+}
+END_TEST
+
 START_TEST(reset_clears_all)
 {
 	wr(HV_X64_MSR_GUEST_OS_ID, 1);
@@ -315,6 +343,7 @@ static Suite *suite(void)
 	tcase_add_test(t, reset_asks_once_told);
 	tcase_add_test(t, tsc_page_follows_time);
 	tcase_add_loop_test(t, crash_text_is_bounded, 0, (int)ARRAY_SIZE(crashes));
+	tcase_add_test(t, assist_page_is_the_hosts_too);
 	tcase_add_test(t, reset_clears_all);
 	suite_add_tcase(su, t);
 	return su;
