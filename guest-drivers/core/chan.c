@@ -160,11 +160,11 @@ static int send_pieces(struct chan *ch, const struct cring_piece *pieces, unsign
 	return 0;
 }
 
-int chan_send(struct chan *ch, uint16_t flags, uint64_t transaction_id,
-	      const void *payload, size_t len)
+static int send_plain(struct chan *ch, uint16_t type, uint16_t flags,
+		      uint64_t transaction_id, const void *payload, size_t len)
 {
 	struct vmbus_packet d = {
-		.type = VM_PKT_DATA_INBAND,
+		.type = type,
 		.offset8 = sizeof(d) / 8,
 		.len8 = (uint16_t)((sizeof(d) + len + 7) / 8),
 		.flags = flags,
@@ -175,6 +175,18 @@ int chan_send(struct chan *ch, uint16_t flags, uint64_t transaction_id,
 	if (len > UINT16_MAX * 8u - sizeof(d) - 8)
 		return -EMSGSIZE;
 	return send_pieces(ch, pieces, 2);
+}
+
+int chan_send(struct chan *ch, uint16_t flags, uint64_t transaction_id,
+	      const void *payload, size_t len)
+{
+	return send_plain(ch, VM_PKT_DATA_INBAND, flags, transaction_id, payload, len);
+}
+
+int chan_send_completion(struct chan *ch, uint64_t transaction_id, const void *payload,
+			 size_t len)
+{
+	return send_plain(ch, VM_PKT_COMP, 0, transaction_id, payload, len);
 }
 
 int chan_send_data(struct chan *ch, uint64_t transaction_id, const void *data,
@@ -208,17 +220,16 @@ int chan_send_data(struct chan *ch, uint64_t transaction_id, const void *data,
 	return send_pieces(ch, pieces, 4);
 }
 
-int chan_recv(struct chan *ch, struct vmbus_packet *ret, void *buf, size_t max,
-	      size_t *ret_len)
+/* The next packet, whole. */
+static int recv_packet(struct chan *ch, uint64_t *packet, struct vmbus_packet *ret,
+		       size_t *ret_len, size_t *ret_head)
 {
-	uint64_t packet[CHAN_PACKET_MAX / 8];
-	size_t len, head;
 	bool tell;
 	int r;
 
 	if (ch->state != CHAN_OPEN)
 		return -ENOTCONN;
-	r = cring_recv(&ch->ring, packet, sizeof(packet), &len, &tell);
+	r = cring_recv(&ch->ring, packet, CHAN_PACKET_MAX, ret_len, &tell);
 	if (r)
 		return r;
 	ch->received++;
@@ -228,12 +239,48 @@ int chan_recv(struct chan *ch, struct vmbus_packet *ret, void *buf, size_t max,
 			return -EIO;
 	}
 	memcpy(ret, packet, sizeof(*ret));
-	head = (size_t)ret->offset8 * 8;
-	if (head < sizeof(*ret) || head > len)
-		return -EPROTO;
+	*ret_head = (size_t)ret->offset8 * 8;
+	return *ret_head < sizeof(*ret) || *ret_head > *ret_len ? -EPROTO : 0;
+}
+
+static int take_payload(const uint64_t *packet, size_t len, size_t head, void *buf,
+			size_t max, size_t *ret_len)
+{
 	if (len - head > max)
 		return -EMSGSIZE;
 	memcpy(buf, (const uint8_t *)packet + head, len - head);
 	*ret_len = len - head;
 	return 0;
+}
+
+int chan_recv(struct chan *ch, struct vmbus_packet *ret, void *buf, size_t max,
+	      size_t *ret_len)
+{
+	uint64_t packet[CHAN_PACKET_MAX / 8];
+	size_t len, head;
+	int r = recv_packet(ch, packet, ret, &len, &head);
+
+	return r ? r : take_payload(packet, len, head, buf, max, ret_len);
+}
+
+int chan_recv_xfer(struct chan *ch, struct vmbus_packet *ret,
+		   struct vmbus_packet_xfer_pages *xfer, struct vmbus_xfer_range *ranges,
+		   unsigned int max_ranges, void *buf, size_t max, size_t *ret_len)
+{
+	uint64_t packet[CHAN_PACKET_MAX / 8];
+	size_t len, head;
+	int r = recv_packet(ch, packet, ret, &len, &head);
+
+	memset(xfer, 0, sizeof(*xfer));
+	if (!r && ret->type == VM_PKT_DATA_USING_XFER_PAGES) {
+		if (head < sizeof(*xfer))
+			return -EPROTO;
+		memcpy(xfer, packet, sizeof(*xfer));
+		if (xfer->range_count > max_ranges ||
+		    xfer->range_count > (head - sizeof(*xfer)) / sizeof(*ranges))
+			return -EPROTO;
+		memcpy(ranges, (const uint8_t *)packet + sizeof(*xfer),
+		       xfer->range_count * sizeof(*ranges));
+	}
+	return r ? r : take_payload(packet, len, head, buf, max, ret_len);
 }

@@ -46,7 +46,10 @@ bool chan_take_event(struct chan *ch);
  */
 int chan_send(struct chan *ch, uint16_t flags, uint64_t transaction_id,
 	      const void *payload, size_t len);
-/* The same with the pages of one buffer beside it (VM_PKT_DATA_USING_GPA_DIRECT), at most CHAN_DATA_PAGES_MAX; -E2BIG. */
+/* VM_PKT_COMP: done with what the host asked for. */
+int chan_send_completion(struct chan *ch, uint64_t transaction_id, const void *payload,
+			 size_t len);
+/* chan_send() with the pages of one buffer beside it (VM_PKT_DATA_USING_GPA_DIRECT), at most CHAN_DATA_PAGES_MAX; -E2BIG. */
 #define CHAN_DATA_PAGES_MAX 257u
 int chan_send_data(struct chan *ch, uint64_t transaction_id, const void *data,
 		   size_t data_len, const void *payload, size_t len);
@@ -56,6 +59,14 @@ int chan_send_data(struct chan *ch, uint64_t transaction_id, const void *data,
  */
 int chan_recv(struct chan *ch, struct vmbus_packet *ret, void *buf, size_t max,
 	      size_t *ret_len);
+
+/*
+ * The same; of a packet with transfer pages also its descriptor and its ranges, of which there may be max_ranges (-EPROTO). Of any other
+ * packet xfer is zeros.
+ */
+int chan_recv_xfer(struct chan *ch, struct vmbus_packet *ret,
+		   struct vmbus_packet_xfer_pages *xfer, struct vmbus_xfer_range *ranges,
+		   unsigned int max_ranges, void *buf, size_t max, size_t *ret_len);
 
 #define CHAN_PACKET_MAX 16384u
 
