@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vsp/netvsp/netvsp_priv.h"
+#include "vsp/netvsp/netvsp.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "vsp/netvsp/netvsp_priv.h"
 
 /* ---- a channel ---- */
 
