@@ -150,6 +150,8 @@ enum vhdx_block_state { /* 2.5.1.1; 4 and 5 are reserved */
 			VHDX_BLOCK_PARTIALLY_PRESENT = 7, /* differencing only */
 };
 
+#define VHDX_BITMAP_PRESENT 6u /* 2.5.1.2, of a sector bitmap; 0: not present */
+
 /* 2.6.1.1 Metadata Table Header. */
 struct vhdx_metadata_table {
 	uint64_t signature;

@@ -47,6 +47,14 @@ struct image_create_params {
 int image_create(int fd, const struct image_create_params *params,
 		 struct image_error *error) __must_check;
 
+/*
+ * Makes an image of what a disk holds, durably, in an empty file. Sectors are the source's where params says nothing; disk_bytes 0 is the
+ * source's size, and may be larger. Zeros take no room, unless the kind is fixed. -EIO where the source is damaged or cannot be read.
+ */
+int image_convert(struct disk *from, int fd, const struct image_create_params *params,
+		  const struct image_progress *progress,
+		  struct image_error *error) __must_check;
+
 struct image_info {
 	enum image_format format;
 	enum image_kind kind;

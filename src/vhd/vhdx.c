@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/cleanup.h"
 #include "util/log.h"
 #include "vhd/file.h"
 #include "vhd/vhdx_priv.h"
@@ -23,7 +24,7 @@ bool vhdx_probe(int fd)
 
 static void vhdx_free(struct vhdx *v)
 {
-	vhdx_bat_free(v);
+	vhdx_page_free(v);
 	free(v->log_buffer);
 	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
@@ -47,6 +48,8 @@ static const struct disk_ops vhdx_ops = {
 	.format = "vhdx",
 	.submit = vhdx_submit,
 	.close = vhdx_close,
+	.map = vhdx_map,
+	.load = vhdx_load,
 };
 
 static int replay(int fd, bool read_only, struct vhdx *v, struct image_error *error)
@@ -85,14 +88,6 @@ int vhdx_read_all(int fd, bool read_only, struct vhdx *v, struct image_error *er
 	return r;
 }
 
-static int make_pages(struct vhdx *v, struct image_error *error)
-{
-	uint64_t pages = vhdx_bat_entries(&v->layout) / VHDX_PAGE_ENTRIES + 1;
-
-	v->pages = calloc(pages, sizeof(*v->pages));
-	return v->pages ? 0 : image_fail(error, -ENOMEM, "cannot be used: no memory");
-}
-
 static void set_up(struct vhdx *v, const struct image_layer *layer, bool read_only)
 {
 	const struct vhdx_layout *l = &v->layout;
@@ -104,24 +99,37 @@ static void set_up(struct vhdx *v, const struct image_layer *layer, bool read_on
 		.id = guid_is_null(&l->disk_id) ? layer->id : l->disk_id,
 	};
 
+	memcpy(&info.content_id, v->headers.current.data_write_guid,
+	       sizeof(info.content_id));
 	v->can_punch = !read_only && !l->leave_allocated && file_can_punch(layer->fd);
 	info.can_discard = info.discard_zeroes = v->can_punch;
 	v->fd = layer->fd;
 	v->unsafe = layer->cache == DISK_CACHE_UNSAFE;
 	guid_new(&v->log_guid);
 	disk_init(&v->disk, &vhdx_ops, &info, l->disk_bytes);
+	v->disk.parent = layer->parent;
 }
 
 static int check_parent(const struct image_layer *layer, const struct vhdx_layout *l,
 			struct image_error *error)
 {
 	static const struct guid none;
+	cleanup_free struct image_parent *p = NULL;
+	int r;
 
-	if (l->has_parent && layer->parent)
-		return image_fail(error, -ENOTSUP,
-				  "is a differencing image, which cannot be used; merge "
-				  "it into its parent where it was made");
-	return image_check_parent(layer, l->has_parent, &none, &none, error);
+	if (!l->has_parent)
+		return image_check_parent(layer, false, &none, &none, error);
+	p = malloc(sizeof(*p));
+	if (!p)
+		return image_fail(error, -ENOMEM, "cannot be used: no memory");
+	r = vhdx_locator_read(layer->fd, l, p, error);
+	if (r == 0)
+		r = image_check_parent(layer, true, &p->id, &p->id2, error);
+	if (r == 0 && layer->parent->info.logical_bytes > l->logical_bytes)
+		return image_fail(error, -EINVAL,
+				  "has sectors of %u bytes, and its parent larger ones",
+				  l->logical_bytes);
+	return r;
 }
 
 int vhdx_open(const struct image_layer *layer, struct disk **ret,
@@ -139,8 +147,6 @@ int vhdx_open(const struct image_layer *layer, struct disk **ret,
 	r = vhdx_read_all(layer->fd, read_only, v, error);
 	if (r == 0)
 		r = check_parent(layer, &v->layout, error);
-	if (r == 0)
-		r = make_pages(v, error);
 	if (r < 0) {
 		vhdx_free(v);
 		return r;

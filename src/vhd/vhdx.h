@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VHDX images ([MS-VHDX]): fixed and dynamic ones, to 64 TB. One that names a parent is refused.
+ * VHDX images ([MS-VHDX]): fixed, dynamic and differencing ones, to 64 TB.
  *
  * Reads and writes of blocks that are in the file go straight between the guest's memory and the file, on the caller's aio. All that changes
  * the format's own structures is done by one thread of the image, and reaches the file through its log, so that a power cut at any point
@@ -32,6 +32,9 @@ struct vhdx_create_params {
 	uint32_t logical_bytes;  /* 0: 512 */
 	uint32_t physical_bytes; /* 0: 4096 */
 	bool fixed;              /* all blocks in the file, with room for them */
+	/* Of a differencing image: its parent, and the paths as image_create_params has them. */
+	const struct disk *parent;
+	const char *parent_relative, *parent_absolute;
 };
 
 /*

@@ -1,39 +1,57 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The block allocation table, in pages of 4 KiB that are read when first needed. At most VHDX_CACHE_PAGES are kept, whatever the table's
- * size; a clock hand finds the one to give up, never a dirty one. The array of pointers to pages is untouched memory until it is used.
+ * What the block allocation table says of a place of the disk: [MS-VHDX] 2.5. A block of a differencing image that is there in part has a
+ * bit a sector in its chunk's bitmap; a block that is not there at all is the parent's, and one that is ZERO, UNMAPPED or UNDEFINED is nobody's: zeros.
  */
 #include "vhd/vhdx_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#include "vhd/file.h"
+/* ---- entries ---- */
 
-static uint64_t page_of(const struct vhdx *v, uint64_t block)
+static uint64_t key_of(uint64_t index)
 {
-	return vhdx_bat_index(&v->layout, block) / VHDX_PAGE_ENTRIES;
+	return VHDX_KEY_BAT(index / VHDX_PAGE_ENTRIES);
 }
 
-static uint64_t *entry_of(const struct vhdx *v, struct vhdx_page *p, uint64_t block)
+static int load_entry(struct vhdx *v, uint64_t index, struct vhdx_page **ret)
 {
-	return &p->entries[vhdx_bat_index(&v->layout, block) % VHDX_PAGE_ENTRIES];
+	return vhdx_page_load(v, key_of(index),
+			      v->layout.bat_offset +
+				      index / VHDX_PAGE_ENTRIES * VHDX_SECTOR_BYTES,
+			      ret);
 }
 
-/* ---- looking up ---- */
+int vhdx_entry_get(struct vhdx *v, uint64_t index, uint64_t *ret)
+{
+	struct vhdx_page *p;
+	int r = load_entry(v, index, &p);
+
+	*ret = r == 0 ? p->words[index % VHDX_PAGE_ENTRIES] : 0;
+	return r;
+}
+
+int vhdx_entry_set(struct vhdx *v, uint64_t index, uint64_t entry)
+{
+	struct vhdx_page *p;
+	int r = load_entry(v, index, &p);
+
+	if (r == 0)
+		r = vhdx_page_room(v, p);
+	if (r == 0)
+		vhdx_page_set(v, p, index % VHDX_PAGE_ENTRIES, entry);
+	return r;
+}
 
 static bool clear_of(uint64_t off, uint64_t len, uint64_t region, uint64_t region_len)
 {
 	return off + len <= region || off >= region + region_len;
 }
 
-bool vhdx_bat_is_sound(const struct vhdx *v, uint64_t block, uint64_t entry)
+bool vhdx_place_is_sound(const struct vhdx *v, uint64_t entry, uint64_t len)
 {
 	const struct vhdx_layout *l = &v->layout;
 	uint64_t off = VHDX_BAT_OFFSET(entry);
-	/* Of the last block as much as the disk has. */
-	uint64_t len =
-		MIN((uint64_t)l->block_bytes, l->disk_bytes - block * l->block_bytes);
 
 	return off >= VHDX_HEADER_SECTION_BYTES && range_ok(off, len, v->file_bytes) &&
 	       clear_of(off, len, l->bat_offset, l->bat_bytes) &&
@@ -41,137 +59,138 @@ bool vhdx_bat_is_sound(const struct vhdx *v, uint64_t block, uint64_t entry)
 	       clear_of(off, len, l->log_offset, l->log_bytes);
 }
 
+/* Of the last block as much as the disk has. */
+bool vhdx_bat_is_sound(const struct vhdx *v, uint64_t block, uint64_t entry)
+{
+	return vhdx_place_is_sound(v, entry, vhdx_block_len(&v->layout, block));
+}
+
+/* ---- looking up ---- */
+
 static enum vhdx_kind kind_of(const struct vhdx *v, uint64_t block, uint64_t entry)
 {
 	switch (VHDX_BAT_STATE(entry)) {
 	case VHDX_BLOCK_NOT_PRESENT:
+		return v->layout.has_parent ? VHDX_PARENT : VHDX_ABSENT;
 	case VHDX_BLOCK_UNDEFINED:
 	case VHDX_BLOCK_ZERO:
 	case VHDX_BLOCK_UNMAPPED:
 		return VHDX_ABSENT;
 	case VHDX_BLOCK_FULLY_PRESENT:
 		return vhdx_bat_is_sound(v, block, entry) ? VHDX_PRESENT : VHDX_BAD;
+	case VHDX_BLOCK_PARTIALLY_PRESENT:
+		return v->layout.has_parent && vhdx_bat_is_sound(v, block, entry)
+			       ? VHDX_PARTIAL
+			       : VHDX_BAD;
 	default:
 		return VHDX_BAD;
 	}
 }
 
-static struct vhdx_extent lookup_block(struct vhdx *v, uint64_t off)
+/* Of a block that is there in part: whose the sectors are. */
+static void look_at_bits(struct vhdx *v, uint64_t off, struct vhdx_extent *x,
+			 bool for_write)
+{
+	const struct vhdx_layout *l = &v->layout;
+	uint64_t sector = off / l->logical_bytes, run;
+	uint64_t n = MIN(x->bytes / l->logical_bytes,
+			 VHDX_PAGE_BITS - sector % VHDX_PAGE_BITS);
+	struct vhdx_page *p =
+		vhdx_page_find_locked(v, VHDX_KEY_BITMAP(sector / VHDX_PAGE_BITS));
+	bool set;
+
+	if (!p) {
+		x->kind = VHDX_MISS;
+		return;
+	}
+	set = vhdx_bits_run(p, sector, n, &run);
+	x->dirty |= p->dirty;
+	x->bytes = n * l->logical_bytes;
+	if (set && (run == n || !for_write)) {
+		x->kind = VHDX_PRESENT;
+		x->bytes = run * l->logical_bytes;
+	} else if (!for_write) {
+		x->kind = VHDX_PARENT;
+		x->bytes = run * l->logical_bytes;
+	}
+}
+
+static struct vhdx_extent lookup_block(struct vhdx *v, uint64_t off, uint64_t len,
+				       bool for_write)
 {
 	const struct vhdx_layout *l = &v->layout;
 	uint64_t block = off / l->block_bytes, within = off % l->block_bytes;
-	struct vhdx_page *p = v->pages[page_of(v, block)];
-	struct vhdx_extent x = { .kind = VHDX_MISS, .bytes = l->block_bytes - within };
-	uint64_t entry;
+	uint64_t index = vhdx_bat_index(l, block), entry;
+	struct vhdx_page *p = vhdx_page_find_locked(v, key_of(index));
+	struct vhdx_extent x = { .kind = VHDX_MISS,
+				 .bytes = MIN(l->block_bytes - within, len) };
 
 	if (!p)
 		return x;
-	p->used = true;
-	entry = *entry_of(v, p, block);
+	entry = p->words[index % VHDX_PAGE_ENTRIES];
 	x.kind = kind_of(v, block, entry);
 	x.dirty = p->dirty;
 	x.file_offset = VHDX_BAT_OFFSET(entry) + within;
+	if (x.kind == VHDX_PARTIAL)
+		look_at_bits(v, off, &x, for_write);
 	return x;
 }
 
-/* Blocks that follow each other in the file too are one extent, as all of a fixed image are. */
-struct vhdx_extent vhdx_lookup_locked(struct vhdx *v, uint64_t off, uint64_t len)
+static bool can_join(const struct vhdx_extent *x, const struct vhdx_extent *next)
 {
-	struct vhdx_extent x = lookup_block(v, off);
+	if (next->kind != x->kind)
+		return false;
+	if (x->kind == VHDX_PRESENT || x->kind == VHDX_PARTIAL)
+		return next->file_offset == x->file_offset + x->bytes;
+	return x->kind == VHDX_ABSENT || x->kind == VHDX_PARENT;
+}
 
-	while (x.bytes < len && (x.kind == VHDX_PRESENT || x.kind == VHDX_ABSENT)) {
-		struct vhdx_extent next = lookup_block(v, off + x.bytes);
+/* Blocks that follow each other in the file too are one extent, as all of a fixed image are. */
+struct vhdx_extent vhdx_lookup_locked(struct vhdx *v, uint64_t off, uint64_t len,
+				      bool for_write)
+{
+	struct vhdx_extent x = lookup_block(v, off, len, for_write);
 
-		if (next.kind != x.kind || (x.kind == VHDX_PRESENT &&
-					    next.file_offset != x.file_offset + x.bytes))
+	while (x.bytes < len) {
+		struct vhdx_extent next =
+			lookup_block(v, off + x.bytes, len - x.bytes, for_write);
+
+		if (!can_join(&x, &next))
 			break;
 		x.bytes += next.bytes;
 		x.dirty |= next.dirty;
 	}
-	x.bytes = MIN(x.bytes, len);
 	return x;
 }
 
-/* ---- pages ---- */
-
-/* A page to be read into: a new one, or one that is given up. There are more clean ones than are ever dirty. */
-static struct vhdx_page *room_for_page(struct vhdx *v)
+struct disk_extent vhdx_map(struct disk *d, uint64_t off, uint64_t len)
 {
-	struct vhdx_page *p;
+	static const enum disk_place places[] = {
+		[VHDX_MISS] = DISK_PLACE_UNKNOWN,    [VHDX_ABSENT] = DISK_PLACE_ZEROS,
+		[VHDX_PRESENT] = DISK_PLACE_DATA,    [VHDX_PARENT] = DISK_PLACE_PARENT,
+		[VHDX_PARTIAL] = DISK_PLACE_UNKNOWN, [VHDX_BAD] = DISK_PLACE_BAD,
+	};
+	struct vhdx *v = container_of(d, struct vhdx, disk);
+	struct vhdx_extent x;
 
-	if (v->cache_n < VHDX_CACHE_PAGES) {
-		p = calloc(1, sizeof(*p));
-		if (!p)
-			return NULL;
-		p->index = UINT64_MAX;
-		v->cache[v->cache_n++] = p;
-		return p;
-	}
-	for (;;) {
-		p = v->cache[v->hand];
-		v->hand = (v->hand + 1) % VHDX_CACHE_PAGES;
-		if (!p->dirty && !p->used)
-			break;
-		p->used = false;
-	}
-	if (p->index != UINT64_MAX)
-		v->pages[p->index] = NULL;
-	p->index = UINT64_MAX;
-	return p;
+	pthread_mutex_lock(&v->lock);
+	x = vhdx_lookup_locked(v, off, len, false);
+	pthread_mutex_unlock(&v->lock);
+	return (struct disk_extent){ .place = places[x.kind],
+				     .fd = v->fd,
+				     .offset = x.file_offset,
+				     .bytes = x.bytes };
 }
 
-int vhdx_bat_load(struct vhdx *v, uint64_t block)
+int vhdx_load_at(struct vhdx *v, uint64_t off)
 {
-	uint64_t index = page_of(v, block);
+	const struct vhdx_layout *l = &v->layout;
+	uint64_t block = off / l->block_bytes, entry;
 	struct vhdx_page *p;
-	int r;
+	int r = vhdx_entry_get(v, vhdx_bat_index(l, block), &entry);
 
-	if (v->pages[index])
-		return 0;
-	pthread_mutex_lock(&v->lock);
-	p = room_for_page(v);
-	pthread_mutex_unlock(&v->lock);
-	if (!p)
-		return -ENOMEM;
-	/* Nobody else sees it yet. */
-	r = file_read(v->fd, p->entries, sizeof(p->entries),
-		      v->layout.bat_offset + index * VHDX_SECTOR_BYTES);
-	if (r < 0)
+	if (r < 0 || !l->has_parent ||
+	    VHDX_BAT_STATE(entry) != VHDX_BLOCK_PARTIALLY_PRESENT)
 		return r;
-	pthread_mutex_lock(&v->lock);
-	p->index = index;
-	p->used = true;
-	v->pages[index] = p;
-	pthread_mutex_unlock(&v->lock);
-	return 0;
-}
-
-uint64_t vhdx_bat_get(const struct vhdx *v, uint64_t block)
-{
-	return *entry_of(v, v->pages[page_of(v, block)], block);
-}
-
-bool vhdx_bat_is_dirty(const struct vhdx *v, uint64_t block)
-{
-	return v->pages[page_of(v, block)]->dirty;
-}
-
-void vhdx_bat_set(struct vhdx *v, uint64_t block, uint64_t entry)
-{
-	struct vhdx_page *p = v->pages[page_of(v, block)];
-
-	pthread_mutex_lock(&v->lock);
-	*entry_of(v, p, block) = entry;
-	if (!p->dirty) {
-		p->dirty = true;
-		v->dirty[v->dirty_n++] = p;
-	}
-	pthread_mutex_unlock(&v->lock);
-}
-
-void vhdx_bat_free(struct vhdx *v)
-{
-	for (unsigned int i = 0; i < v->cache_n; i++)
-		free(v->cache[i]);
-	free(v->pages);
+	return vhdx_bits_load(v, off / l->logical_bytes, &p);
 }

@@ -19,6 +19,7 @@ struct walk {
 	struct vhdx v;  /* only what vhdx_read_all() sets */
 	uint64_t *used; /* a bit a megabyte of the file */
 	uint64_t used_n;
+	bool partial; /* a block of this chunk needs the bitmap */
 	struct image_check *found;
 };
 
@@ -31,10 +32,10 @@ static void wrong(struct walk *w, uint64_t index, const char *what)
 }
 
 /* Takes the block's megabytes; false when one is taken. */
-static bool take(struct walk *w, uint64_t off)
+static bool take(struct walk *w, uint64_t off, uint64_t len)
 {
-	uint64_t first = off / VHDX_MIB, n = w->v.layout.block_bytes / VHDX_MIB;
-	uint64_t end = MIN(first + n, w->v.file_bytes / VHDX_MIB + 1);
+	uint64_t first = off / VHDX_MIB;
+	uint64_t end = MIN(first + len / VHDX_MIB, w->v.file_bytes / VHDX_MIB + 1);
 	bool is_free = true;
 
 	for (uint64_t i = first; i < end; i++) {
@@ -47,47 +48,76 @@ static bool take(struct walk *w, uint64_t off)
 	return is_free;
 }
 
-static void check_place(struct walk *w, uint64_t block, uint64_t index, uint64_t entry)
+static void check_place(struct walk *w, uint64_t index, uint64_t entry, bool is_sound,
+			uint64_t len)
 {
-	if (!vhdx_bat_is_sound(&w->v, block, entry))
+	if (!is_sound)
 		wrong(w, index, "lies outside of the file or in its tables");
-	else if (!take(w, VHDX_BAT_OFFSET(entry)))
+	else if (!take(w, VHDX_BAT_OFFSET(entry), len))
 		wrong(w, index, "names a place that another one has");
+	if (entry & RESERVED_BITS)
+		wrong(w, index, "has reserved bits set");
 }
 
 static void check_payload(struct walk *w, uint64_t block, uint64_t index, uint64_t entry)
 {
-	switch (VHDX_BAT_STATE(entry)) {
+	unsigned int state = VHDX_BAT_STATE(entry);
+
+	switch (state) {
 	case VHDX_BLOCK_NOT_PRESENT:
 	case VHDX_BLOCK_ZERO:
 		return; /* the offset is reserved */
 	case VHDX_BLOCK_UNDEFINED:
 	case VHDX_BLOCK_UNMAPPED:
-		if (VHDX_BAT_OFFSET(entry))
-			check_place(w, block, index, entry);
+		if (!VHDX_BAT_OFFSET(entry))
+			return;
+		break;
+	case VHDX_BLOCK_PARTIALLY_PRESENT:
+		if (!w->v.layout.has_parent) {
+			wrong(w, index, "is there in part, in an image without parent");
+			return;
+		}
+		w->partial = true;
+		w->found->blocks++;
 		break;
 	case VHDX_BLOCK_FULLY_PRESENT:
 		w->found->blocks++;
-		check_place(w, block, index, entry);
 		break;
 	default:
-		wrong(w, index, "has a state that this image may not have");
+		wrong(w, index, "has a state that there is not");
 		return;
 	}
-	if (entry & RESERVED_BITS)
-		wrong(w, index, "has reserved bits set");
+	check_place(w, index, entry, vhdx_bat_is_sound(&w->v, block, entry),
+		    w->v.layout.block_bytes);
+}
+
+/* At the end of a chunk. */
+static void check_bitmap(struct walk *w, uint64_t index, uint64_t entry)
+{
+	unsigned int state = VHDX_BAT_STATE(entry);
+
+	if (state && !w->v.layout.has_parent)
+		wrong(w, index,
+		      "is a sector bitmap, which only differencing images have");
+	else if (state && state != VHDX_BITMAP_PRESENT)
+		wrong(w, index, "has a state that there is not");
+	else if (state)
+		check_place(w, index, entry, vhdx_place_is_sound(&w->v, entry, VHDX_MIB),
+			    VHDX_MIB);
+	else if (w->partial)
+		wrong(w, index, "has no sector bitmap, which a block of it needs");
+	w->partial = false;
 }
 
 static void check_entry(struct walk *w, uint64_t index, uint64_t entry)
 {
 	uint64_t chunk = (1ull << w->v.layout.chunk_shift) + 1;
-	uint64_t within = index % chunk;
+	uint64_t within = index % chunk, block = index / chunk * (chunk - 1) + within;
 
-	if (within < chunk - 1)
-		check_payload(w, index / chunk * (chunk - 1) + within, index, entry);
-	else if (VHDX_BAT_STATE(entry))
-		wrong(w, index,
-		      "is a sector bitmap, which only differencing images have");
+	if (within == chunk - 1)
+		check_bitmap(w, index, entry);
+	else if (block < vhdx_blocks(&w->v.layout))
+		check_payload(w, block, index, entry);
 }
 
 static int check_table(struct walk *w, int fd, const struct image_progress *progress)
@@ -131,9 +161,6 @@ int vhdx_check(int fd, struct image_check *ret, const struct image_progress *pro
 	r = vhdx_read_all(fd, true, &w->v, error);
 	if (r < 0)
 		return r;
-	if (w->v.layout.has_parent)
-		return image_fail(error, -ENOTSUP,
-				  "is a differencing image, which cannot be checked");
 	if (w->v.file_bytes > 2 * VHDX_DISK_BYTES_MAX)
 		return image_fail(error, -EUCLEAN, "is longer than any VHDX");
 	used = calloc(w->v.file_bytes / VHDX_MIB / 64 + 1, sizeof(*used));

@@ -16,6 +16,12 @@
 #define BAT_OFFSET (METADATA_OFFSET + METADATA_BYTES)
 #define TABLE_BYTES VHDX_METADATA_TABLE_BYTES
 #define BLOCK_BYTES_DEFAULT (32u << 20)
+#define BLOCK_BYTES_DIFFERENCING \
+	(2u                      \
+	 << 20) /* what Hyper-V takes: a block is copied to or merged as a whole more often */
+#define SMALL_ITEMS 5u
+#define LOCATOR_OFFSET (TABLE_BYTES + VHDX_SECTOR_BYTES)
+#define ITEMS_BYTES (LOCATOR_OFFSET + VHDX_LOCATOR_BYTES_OURS)
 
 static uint64_t payload_offset(const struct vhdx_layout *l)
 {
@@ -29,14 +35,31 @@ static void put_item(uint8_t *region, unsigned int i, const struct guid *item,
 	struct vhdx_metadata_entry *e = (struct vhdx_metadata_entry *)(void *)(t + 1) + i;
 
 	memcpy(e->item, item, sizeof(e->item));
-	e->offset = TABLE_BYTES + i * 16;
+	e->offset = i < SMALL_ITEMS ? TABLE_BYTES + i * 16 : LOCATOR_OFFSET;
 	e->length = bytes;
 	e->flags = flags | VHDX_METADATA_REQUIRED;
 	memcpy(region + e->offset, value, bytes);
 	t->entries = (uint16_t)(i + 1);
 }
 
-static int write_metadata(int fd, const struct vhdx_layout *l)
+static int put_locator(uint8_t *region, const struct vhdx_create_params *params)
+{
+	static const struct guid item = VHDX_ITEM_PARENT_LOCATOR;
+	cleanup_free uint8_t *value = malloc(VHDX_LOCATOR_BYTES_OURS);
+	uint32_t bytes;
+	int r;
+
+	if (!value)
+		return -ENOMEM;
+	r = vhdx_locator_build(&params->parent->info.content_id, params->parent_relative,
+			       params->parent_absolute, value, &bytes);
+	if (r == 0)
+		put_item(region, SMALL_ITEMS, &item, 0, value, bytes);
+	return r;
+}
+
+static int write_metadata(int fd, const struct vhdx_layout *l,
+			  const struct vhdx_create_params *params)
 {
 	static const struct guid parameters = VHDX_ITEM_FILE_PARAMETERS,
 				 size = VHDX_ITEM_DISK_SIZE, id = VHDX_ITEM_DISK_ID,
@@ -44,9 +67,12 @@ static int write_metadata(int fd, const struct vhdx_layout *l)
 				 physical = VHDX_ITEM_PHYSICAL_SECTOR;
 	const struct vhdx_file_parameters p = {
 		.block_bytes = l->block_bytes,
-		.flags = l->leave_allocated ? VHDX_PARAM_LEAVE_ALLOCATED : 0,
+		.flags = l->leave_allocated ? VHDX_PARAM_LEAVE_ALLOCATED
+			 : l->has_parent    ? VHDX_PARAM_HAS_PARENT
+					    : 0,
 	};
-	cleanup_free uint8_t *region = calloc(1, TABLE_BYTES + VHDX_SECTOR_BYTES);
+	cleanup_free uint8_t *region = calloc(1, ITEMS_BYTES);
+	int r;
 
 	if (!region)
 		return -ENOMEM;
@@ -61,8 +87,8 @@ static int write_metadata(int fd, const struct vhdx_layout *l)
 		 sizeof(l->logical_bytes));
 	put_item(region, 4, &physical, VHDX_METADATA_VIRTUAL_DISK, &l->physical_bytes,
 		 sizeof(l->physical_bytes));
-	return file_write(fd, region, TABLE_BYTES + VHDX_SECTOR_BYTES,
-			  l->metadata_offset);
+	r = l->has_parent ? put_locator(region, params) : 0;
+	return r < 0 ? r : file_write(fd, region, ITEMS_BYTES, l->metadata_offset);
 }
 
 static int write_regions(int fd, const struct vhdx_layout *l)
@@ -143,7 +169,8 @@ static int write_file_id(int fd)
 	return file_write(fd, &id, sizeof(id), 0);
 }
 
-static int write_all(int fd, const struct vhdx_layout *l)
+static int write_all(int fd, const struct vhdx_layout *l,
+		     const struct vhdx_create_params *params)
 {
 	uint64_t bytes = payload_offset(l);
 	int r = l->leave_allocated
@@ -151,7 +178,7 @@ static int write_all(int fd, const struct vhdx_layout *l)
 			: file_resize(fd, bytes);
 
 	if (r == 0)
-		r = write_metadata(fd, l);
+		r = write_metadata(fd, l, params);
 	if (r == 0)
 		r = write_regions(fd, l);
 	if (r == 0 && l->leave_allocated)
@@ -165,32 +192,80 @@ static int write_all(int fd, const struct vhdx_layout *l)
 	return r < 0 ? r : file_sync(fd);
 }
 
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value ? value : otherwise;
+}
+
+static void choose(const struct vhdx_create_params *params, struct vhdx_layout *l)
+{
+	const struct disk *parent = params->parent;
+
+	l->log_offset = LOG_OFFSET;
+	l->log_bytes = LOG_BYTES;
+	l->metadata_offset = METADATA_OFFSET;
+	l->metadata_bytes = METADATA_BYTES;
+	l->bat_offset = BAT_OFFSET;
+	l->has_parent = parent;
+	l->leave_allocated = params->fixed;
+	l->disk_bytes = params->disk_bytes;
+	if (!l->disk_bytes && parent)
+		l->disk_bytes = disk_bytes(parent);
+	l->block_bytes = or_default(params->block_bytes, parent ? BLOCK_BYTES_DIFFERENCING
+								: BLOCK_BYTES_DEFAULT);
+	l->logical_bytes = or_default(params->logical_bytes,
+				      parent ? parent->info.logical_bytes : 512);
+	l->physical_bytes = or_default(params->physical_bytes,
+				       parent ? parent->info.physical_bytes : 4096);
+	/* A guest must not see that its disk was given a checkpoint. */
+	if (parent && !guid_is_null(&parent->info.id))
+		l->disk_id = parent->info.id;
+	else
+		guid_new(&l->disk_id);
+}
+
+static int check_parent(const struct vhdx_create_params *params,
+			const struct vhdx_layout *l, struct image_error *error)
+{
+	const struct disk *parent = params->parent;
+
+	if (!parent)
+		return 0;
+	if (guid_is_null(&parent->info.content_id))
+		return image_fail(
+			error, -EINVAL,
+			"cannot be made: its parent is a raw image; convert that "
+			"to VHDX");
+	if (l->disk_bytes < disk_bytes(parent))
+		return image_fail(error, -EINVAL,
+				  "cannot be made: it would be smaller than its parent");
+	if (l->logical_bytes != parent->info.logical_bytes)
+		return image_fail(error, -EINVAL,
+				  "cannot be made: its parent has sectors of %u bytes",
+				  parent->info.logical_bytes);
+	if (!params->parent_relative && !params->parent_absolute)
+		return image_fail(error, -EINVAL,
+				  "cannot be made: its parent has no path");
+	return 0;
+}
+
 int vhdx_create(const struct vhdx_create_params *params, struct image_error *error)
 {
-	struct vhdx_layout l = {
-		.log_offset = LOG_OFFSET,
-		.log_bytes = LOG_BYTES,
-		.metadata_offset = METADATA_OFFSET,
-		.metadata_bytes = METADATA_BYTES,
-		.bat_offset = BAT_OFFSET,
-		.disk_bytes = params->disk_bytes,
-		.block_bytes =
-			params->block_bytes ? params->block_bytes : BLOCK_BYTES_DEFAULT,
-		.logical_bytes = params->logical_bytes ? params->logical_bytes : 512,
-		.physical_bytes = params->physical_bytes ? params->physical_bytes : 4096,
-		.leave_allocated = params->fixed,
-	};
+	struct vhdx_layout l = { 0 };
 	uint64_t bytes;
-	int r = vhdx_layout_check(&l, error);
+	int r;
 
+	choose(params, &l);
+	r = vhdx_layout_check(&l, error);
+	if (r == 0)
+		r = check_parent(params, &l, error);
 	if (r < 0)
 		return r;
 	r = file_size(params->fd, &bytes);
 	if (r == 0 && bytes)
 		return image_fail(error, -EEXIST, "is there already, and not empty");
 	l.bat_bytes = align_up(vhdx_bat_entries(&l) * sizeof(uint64_t), VHDX_MIB);
-	guid_new(&l.disk_id);
 	if (r == 0)
-		r = write_all(params->fd, &l);
+		r = write_all(params->fd, &l, params);
 	return r < 0 ? image_fail(error, r, "cannot be made: %s", strerror(-r)) : 0;
 }

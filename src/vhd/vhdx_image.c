@@ -39,11 +39,11 @@ static int create(int fd, const struct image_create_params *params,
 		.logical_bytes = params->logical_bytes,
 		.physical_bytes = params->physical_bytes,
 		.fixed = params->kind == IMAGE_FIXED,
+		.parent = params->parent,
+		.parent_relative = params->parent_relative,
+		.parent_absolute = params->parent_absolute,
 	};
 
-	if (params->parent)
-		return image_fail(error, -ENOTSUP,
-				  "cannot be made: differencing images are not known");
 	return vhdx_create(&p, error);
 }
 

@@ -226,9 +226,12 @@ static int take_items(const struct items *m, struct vhdx_layout *l,
 	l->block_bytes = m->parameters.block_bytes;
 	l->logical_bytes = m->logical;
 	l->physical_bytes = m->physical;
-	l->leave_allocated = m->parameters.flags & VHDX_PARAM_LEAVE_ALLOCATED;
+
 	l->disk_id = m->disk_id;
 	l->has_parent = m->parameters.flags & VHDX_PARAM_HAS_PARENT;
+	/* 2.6.2.1: ignored in a differencing image */
+	l->leave_allocated =
+		(m->parameters.flags & VHDX_PARAM_LEAVE_ALLOCATED) && !l->has_parent;
 	if (l->has_parent && !m->locator_bytes)
 		return damaged(error, "it says nothing of its parent");
 	l->locator_offset = m->locator_offset;

@@ -112,6 +112,76 @@ int vhdx_locator_read(int fd, const struct vhdx_layout *l, struct image_parent *
 	return 0;
 }
 
+/* ---- making one ---- */
+
+struct out {
+	uint8_t *item;
+	uint32_t at; /* where the next text goes */
+};
+
+static void put_ascii(struct out *o, const char *s, uint32_t *offset, uint16_t *length)
+{
+	*offset = o->at;
+	for (; *s; s++) {
+		o->item[o->at++] = (uint8_t)*s;
+		o->item[o->at++] = 0;
+	}
+	*length = (uint16_t)(o->at - *offset);
+}
+
+static struct vhdx_locator_entry *new_pair(struct out *o, const char *key)
+{
+	struct vhdx_locator *l = (void *)o->item;
+	struct vhdx_locator_entry *e =
+		(struct vhdx_locator_entry *)(void *)(l + 1) + l->pairs++;
+
+	put_ascii(o, key, &e->key_offset, &e->key_length);
+	return e;
+}
+
+static int put_path(struct out *o, const char *key, const char *path)
+{
+	struct vhdx_locator_entry *e;
+	size_t bytes, room = VHDX_LOCATOR_BYTES_OURS - o->at - 2 * strlen(key);
+	int r;
+
+	if (!path)
+		return 0;
+	e = new_pair(o, key);
+	r = winpath_from_host(path, true, o->item + o->at, MIN(room, (size_t)UINT16_MAX),
+			      &bytes);
+	if (r < 0)
+		return r;
+	e->value_offset = o->at;
+	e->value_length = (uint16_t)bytes;
+	o->at += (uint32_t)bytes;
+	return 0;
+}
+
+int vhdx_locator_build(const struct guid *parent, const char *relative,
+		       const char *absolute, void *ret, uint32_t *ret_bytes)
+{
+	struct vhdx_locator *l = ret;
+	struct out o = { .item = ret,
+			 .at = sizeof(*l) + 3 * sizeof(struct vhdx_locator_entry) };
+	char id[GUID_STR_LEN + 2] = "{";
+	struct vhdx_locator_entry *e;
+	int r;
+
+	memset(ret, 0, o.at);
+	memcpy(l->type, &locator_type, sizeof(l->type));
+	guid_format(parent, id + 1);
+	strcat(id, "}");
+	e = new_pair(&o, "parent_linkage");
+	put_ascii(&o, id, &e->value_offset, &e->value_length);
+	r = put_path(&o, "relative_path", relative);
+	if (r == 0)
+		r = put_path(&o, "absolute_win32_path", absolute);
+	if (r == 0)
+		*ret_bytes = o.at;
+	return r;
+}
+
 int vhdx_parent_of(int fd, struct image_parent *ret, struct image_error *error)
 {
 	struct vhdx_headers headers;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commit: how changed pages of the BAT reach the file ([MS-VHDX] 2.3).
+ * Commit: how changed pages of the BAT and the sector bitmaps reach the file ([MS-VHDX] 2.3).
  *
  *   1. sync: the guest's data, the file's size, and what the commit before wrote in place, are on stable storage;
  *   2. one log entry with every dirty page, sync: from here on the change holds, by a replay if need be;
@@ -78,18 +78,18 @@ int vhdx_begin(struct vhdx *v)
 
 /* ---- the entry ---- */
 
-static void put_page(uint8_t *entry, unsigned int i, uint64_t sequence, uint64_t offset,
+static void put_page(uint8_t *entry, unsigned int i, uint64_t sequence,
 		     const struct vhdx_page *p)
 {
 	struct vhdx_log_header *h = (void *)entry;
 	struct vhdx_log_desc *d = (struct vhdx_log_desc *)(void *)(h + 1) + i;
 	struct vhdx_log_data *data = (void *)(entry + (size_t)(1 + i) * SECTOR);
-	const uint8_t *bytes = (const uint8_t *)p->entries;
+	const uint8_t *bytes = (const uint8_t *)p->words;
 
 	d->signature = VHDX_SIGNATURE_DESC;
 	memcpy(d->leading, bytes, sizeof(d->leading));
 	memcpy(d->trailing, bytes + SECTOR - sizeof(d->trailing), sizeof(d->trailing));
-	d->file_offset = offset;
+	d->file_offset = p->offset;
 	d->sequence = sequence;
 	data->signature = VHDX_SIGNATURE_DATA;
 	data->sequence_high = (uint32_t)(sequence >> 32);
@@ -112,8 +112,7 @@ static uint32_t build_entry(struct vhdx *v)
 	h->flushed_file_offset = v->file_bytes;
 	h->last_file_offset = v->file_bytes;
 	for (unsigned int i = 0; i < v->dirty_n; i++)
-		put_page(v->log_buffer, i, h->sequence,
-			 v->layout.bat_offset + v->dirty[i]->index * SECTOR, v->dirty[i]);
+		put_page(v->log_buffer, i, h->sequence, v->dirty[i]);
 	h->checksum = vhdx_checksum(v->log_buffer, len,
 				    offsetof(struct vhdx_log_header, checksum));
 	return len;
@@ -149,8 +148,7 @@ static int write_pages(struct vhdx *v)
 	int r = 0;
 
 	for (unsigned int i = 0; i < v->dirty_n && r == 0; i++)
-		r = file_write(v->fd, v->dirty[i]->entries, SECTOR,
-			       v->layout.bat_offset + v->dirty[i]->index * SECTOR);
+		r = file_write(v->fd, v->dirty[i]->words, SECTOR, v->dirty[i]->offset);
 	if (r < 0)
 		return r; /* they stay dirty, and the next entry holds them again */
 	pthread_mutex_lock(&v->lock);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parts of VHDX: headers (vhdx_header.c), regions and metadata (vhdx_layout.c), the log's entries written (vhdx_log.c) and replayed
- * (vhdx_replay.c), the block allocation table in pages (vhdx_bat.c), the thread that changes it (vhdx_meta.c), reads and writes (vhdx_rw.c).
+ * The parts of VHDX: headers (vhdx_header.c), regions and metadata (vhdx_layout.c), the parent locator (vhdx_locator.c), the log's entries
+ * written (vhdx_log.c) and replayed (vhdx_replay.c), pages of tables in memory (vhdx_page.c), what the block allocation table and the sector bitmaps
+ * say (vhdx_bat.c, vhdx_bitmap.c), changes of them (vhdx_change.c), the thread that makes those (vhdx_meta.c), reads and writes (vhdx_rw.c).
  */
 #ifndef VHD_VHDX_PRIV_H
 #define VHD_VHDX_PRIV_H
@@ -11,17 +12,28 @@
 #include "vhd/vhdx.h"
 
 #define VHDX_LOG_BYTES_MAX (16u << 20) /* longer ones are refused; Hyper-V makes 1 MiB */
-#define VHDX_LOCATOR_BYTES_MAX (1u << 20) /* longer parent locators are refused */
+#define VHDX_LOCATOR_BYTES_MAX (1u << 20)   /* longer parent locators are refused */
+#define VHDX_LOCATOR_BYTES_OURS (32u << 10) /* room for two paths of IMAGE_PATH_BYTES */
 #define VHDX_PAGE_ENTRIES (VHDX_SECTOR_BYTES / sizeof(uint64_t))
 #define VHDX_CACHE_PAGES 2048u /* 8 MiB */
 #define VHDX_DIRTY_MAX ((unsigned int)VHDX_LOG_FIRST_DESCRIPTORS)
 
-/* A page of the BAT in memory. */
+/*
+ * A page of the BAT or of the sector bitmaps in memory. What it is: VHDX_KEY_BAT(n) for the table's page n, VHDX_KEY_BITMAP(n) for the bits of
+ * VHDX_PAGE_BITS sectors from n times that on.
+ */
+#define VHDX_PAGE_BITS (VHDX_SECTOR_BYTES * 8u)
+#define VHDX_KEY_BAT(n) (2 * (uint64_t)(n))
+#define VHDX_KEY_BITMAP(n) (2 * (uint64_t)(n) + 1)
+#define VHDX_KEY_NONE UINT64_MAX
+#define VHDX_BUCKETS 4096u
 struct vhdx_page {
-	uint64_t index;
-	bool dirty; /* differs from the file, and is not in the log */
-	bool used;  /* since the hand passed */
-	uint64_t entries[VHDX_PAGE_ENTRIES];
+	uint64_t key;
+	uint64_t offset;        /* in the file */
+	bool dirty;             /* differs from the file, and is not in the log */
+	bool used;              /* since the hand passed */
+	struct vhdx_page *next; /* in its bucket */
+	_Alignas(VHDX_SECTOR_BYTES) uint64_t words[VHDX_PAGE_ENTRIES];
 };
 
 /* Where the regions are, and what the disk is: fixed after open. */
@@ -47,7 +59,7 @@ struct vhdx_headers {
 	unsigned int slot;
 };
 
-enum vhdx_op { VHDX_LOAD, VHDX_PREPARE, VHDX_COMMIT, VHDX_ZERO };
+enum vhdx_op { VHDX_PREPARE, VHDX_MARK, VHDX_COMMIT, VHDX_ZERO };
 
 /* A request's own room (disk_req.state). disk_req.bounce links it in the queue of the image's thread. */
 struct vhdx_piece {
@@ -56,7 +68,9 @@ struct vhdx_piece {
 	uint32_t iovs;    /* elements of the piece */
 	uint32_t bytes;
 	uint8_t op; /* enum vhdx_op */
+	bool mark;  /* the piece's sectors are not the file's yet */
 	bool commit;
+	struct disk_load load;
 };
 static_assert(sizeof(struct vhdx_piece) <= sizeof(((struct disk_req *)0)->state),
 	      "a piece lives in the request");
@@ -72,12 +86,13 @@ struct vhdx {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct disk_req *queue, **queue_end;
+	struct disk_load *loads;
 	bool started, stop;
 	bool begun; /* the GUIDs of this session are in the header */
 	int failed; /* a sync failed: what is on stable storage is not known any more */
 	uint64_t file_bytes;
 	unsigned int dirty_n;
-	struct vhdx_page **pages; /* by index; NULL: not in memory */
+	struct vhdx_page *buckets[VHDX_BUCKETS];
 	struct vhdx_page *cache[VHDX_CACHE_PAGES];
 	unsigned int cache_n, hand;
 
@@ -92,7 +107,14 @@ struct vhdx {
 };
 
 /* What a block of the disk is, and where. */
-enum vhdx_kind { VHDX_MISS, VHDX_ABSENT, VHDX_PRESENT, VHDX_BAD };
+enum vhdx_kind {
+	VHDX_MISS,
+	VHDX_ABSENT, /* zeros */
+	VHDX_PRESENT,
+	VHDX_PARENT, /* as the parent has it */
+	VHDX_PARTIAL, /* asked for writing: the place is there, some of the sectors are the parent's */
+	VHDX_BAD,
+};
 struct vhdx_extent {
 	enum vhdx_kind kind;
 	bool dirty; /* the entry is not durable yet */
@@ -121,9 +143,25 @@ static inline uint64_t vhdx_bat_index(const struct vhdx_layout *l, uint64_t bloc
 	return block + (block >> l->chunk_shift);
 }
 
+/* The place of the sector bitmap's entry of a payload block. */
+static inline uint64_t vhdx_bitmap_index(const struct vhdx_layout *l, uint64_t block)
+{
+	return (((block >> l->chunk_shift) + 1) << l->chunk_shift) +
+	       (block >> l->chunk_shift);
+}
+
+/* A differencing image's table goes up to its last sector bitmap's. */
 static inline uint64_t vhdx_bat_entries(const struct vhdx_layout *l)
 {
-	return vhdx_bat_index(l, vhdx_blocks(l) - 1) + 1;
+	uint64_t last = vhdx_blocks(l) - 1;
+
+	return (l->has_parent ? vhdx_bitmap_index(l, last) : vhdx_bat_index(l, last)) + 1;
+}
+
+/* Bytes of the disk in this block: the last may have fewer. */
+static inline uint64_t vhdx_block_len(const struct vhdx_layout *l, uint64_t block)
+{
+	return MIN((uint64_t)l->block_bytes, l->disk_bytes - block * l->block_bytes);
 }
 
 /* ---- vhdx.c ---- */
@@ -151,6 +189,10 @@ int vhdx_layout_check(struct vhdx_layout *l, struct image_error *error) __must_c
 int vhdx_locator_read(int fd, const struct vhdx_layout *l, struct image_parent *ret,
 		      struct image_error *error) __must_check;
 
+/* Into VHDX_LOCATOR_BYTES_OURS at ret. A path may be NULL. -EINVAL, -ENAMETOOLONG: winpath_from_host(). */
+int vhdx_locator_build(const struct guid *parent, const char *relative,
+		       const char *absolute, void *ret, uint32_t *ret_bytes) __must_check;
+
 /* ---- vhdx_replay.c ---- */
 /* The log of `h` into the file, durably; *file_bytes follows. */
 int vhdx_replay(int fd, const struct vhdx_header *h, uint64_t *file_bytes,
@@ -166,22 +208,60 @@ int vhdx_begin(struct vhdx *v) __must_check;
 /* Leaves an image that needs no replay. */
 int vhdx_finish(struct vhdx *v) __must_check;
 
+/* ---- vhdx_page.c ---- */
+/* NULL: not in memory. */
+struct vhdx_page *vhdx_page_find_locked(struct vhdx *v, uint64_t key);
+/* The rest: the image's thread, without the lock. A page that was found stays until the next load. */
+struct vhdx_page *vhdx_page_find(const struct vhdx *v, uint64_t key);
+int vhdx_page_load(struct vhdx *v, uint64_t key, uint64_t offset,
+		   struct vhdx_page **ret) __must_check;
+/* The page may be changed: it is dirty, or fewer than VHDX_DIRTY_MAX are. May commit. */
+int vhdx_page_room(struct vhdx *v, const struct vhdx_page *p) __must_check;
+/* After room: the word gets this value. */
+void vhdx_page_set(struct vhdx *v, struct vhdx_page *p, unsigned int word,
+		   uint64_t value);
+void vhdx_page_free(struct vhdx *v);
+
 /* ---- vhdx_bat.c ---- */
-struct vhdx_extent vhdx_lookup_locked(struct vhdx *v, uint64_t off, uint64_t len);
+struct vhdx_extent vhdx_lookup_locked(struct vhdx *v, uint64_t off, uint64_t len,
+				      bool for_write);
+/* disk_ops.map() */
+struct disk_extent vhdx_map(struct disk *d, uint64_t off, uint64_t len);
 /* The rest: the image's thread, without the lock. */
-int vhdx_bat_load(struct vhdx *v, uint64_t block) __must_check;
-/* The entry of a loaded block. */
-uint64_t vhdx_bat_get(const struct vhdx *v, uint64_t block);
-/* The page must be loaded, and fewer than VHDX_DIRTY_MAX dirty or this one. */
-void vhdx_bat_set(struct vhdx *v, uint64_t block, uint64_t entry);
-bool vhdx_bat_is_dirty(const struct vhdx *v, uint64_t block);
-/* Whether the entry's block lies in the file, clear of all else. Also under the lock. */
+/* All that vhdx_lookup_locked() needs at this place of the disk. */
+int vhdx_load_at(struct vhdx *v, uint64_t off) __must_check;
+int vhdx_entry_get(struct vhdx *v, uint64_t index, uint64_t *ret) __must_check;
+int vhdx_entry_set(struct vhdx *v, uint64_t index, uint64_t entry) __must_check;
+/* Whether a block of `len` bytes there lies in the file, clear of all else. Also under the lock. */
+bool vhdx_place_is_sound(const struct vhdx *v, uint64_t entry, uint64_t len);
 bool vhdx_bat_is_sound(const struct vhdx *v, uint64_t block, uint64_t entry);
-void vhdx_bat_free(struct vhdx *v);
+
+/* ---- vhdx_bitmap.c: differencing images ---- */
+/* The bits of up to `n` sectors from `sector` on, in one page: whether the first is set, and how many are as it is. */
+bool vhdx_bits_run(const struct vhdx_page *p, uint64_t sector, uint64_t n, uint64_t *ret);
+/* The page of a sector's bit; -EIO where the chunk has no sound bitmap. */
+int vhdx_bits_load(struct vhdx *v, uint64_t sector, struct vhdx_page **ret) __must_check;
+/* Makes the chunk's bitmap and all of the block's bits clear; the block is not PARTIALLY_PRESENT yet. */
+int vhdx_bits_prepare(struct vhdx *v, uint64_t block) __must_check;
+/* The sectors of this range are the file's now; a block that is full becomes FULLY_PRESENT. */
+int vhdx_bits_mark(struct vhdx *v, uint64_t off, uint64_t len) __must_check;
+
+/* ---- vhdx_change.c: the image's thread ---- */
+/* 1: the block has a place with data; 0: it has not; -EIO: its entry is damaged. */
+int vhdx_is_present(const struct vhdx *v, uint64_t block, uint64_t entry);
+/* `bytes` more at the file's end, at a megabyte. */
+int vhdx_grow(struct vhdx *v, uint64_t bytes, uint64_t *ret) __must_check;
+/* Every block that this part of the disk touches has a place. */
+int vhdx_prepare(struct vhdx *v, uint64_t off, uint64_t len) __must_check;
+/* DISK_DISCARD and DISK_WRITE_ZEROES of a part of one block. */
+int vhdx_zero(struct vhdx *v, const struct disk_req *req, uint64_t off,
+	      uint64_t len) __must_check;
 
 /* ---- vhdx_meta.c ---- */
-/* Hands req to the image's thread, which ends it or, for LOAD and PREPARE, lets vhdx_next() go on. On the aio's thread. */
+/* Hands req to the image's thread, which ends it or, for PREPARE and MARK, lets vhdx_next() go on. On the aio's thread. */
 void vhdx_ask(struct vhdx *v, struct disk_req *req, enum vhdx_op op);
+/* disk_ops.load() */
+void vhdx_load(struct disk *d, struct disk_load *load);
 /* Ends the thread, which has nothing to do. */
 void vhdx_meta_stop(struct vhdx *v);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads and writes, extent by extent. A look into the cached table under the lock, then the file by the caller's iovec; what the table
- * cannot answer at once goes to the image's thread and comes back here.
+ * Reads and writes, extent by extent. A look into the cached tables under the lock, then the file by the caller's iovec; what the tables
+ * cannot answer at once goes to the image's thread and comes back here. A read goes straight to the file of the chain that has the extent.
+ *
+ * A write to sectors that were the parent's goes to their place first; then the image's thread marks them as the file's own (vhdx_bitmap.c).
  *
  * FUA: a write to a block whose entry is durable is written through. One to a fresh block is durable by the commit that makes its entry so.
  */
@@ -9,6 +11,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+#include "vhd/chain.h"
 
 #define PIECE_BYTES_MAX (1u << 30)
 
@@ -46,6 +50,19 @@ static void read_zeros(struct disk_req *req, uint64_t n)
 	}
 }
 
+/* The piece is where it belongs. */
+static void piece_done(struct disk_req *req)
+{
+	struct vhdx_piece *p = vhdx_piece(req);
+
+	if (p->mark) {
+		p->mark = false;
+		vhdx_ask(vhdx_of(req), req, VHDX_MARK);
+	} else {
+		vhdx_next(req);
+	}
+}
+
 static void moved(struct aio_req *areq, ssize_t res)
 {
 	struct disk_req *req = container_of(areq, struct disk_req, aio_req);
@@ -58,25 +75,31 @@ static void moved(struct aio_req *areq, ssize_t res)
 	}
 	disk_advance(req, (size_t)res);
 	vhdx_piece(req)->done += (uint64_t)res;
-	vhdx_next(req);
+	vhdx_piece(req)->bytes = (uint32_t)res;
+	piece_done(req);
 }
 
-static void move(struct vhdx *v, struct disk_req *req, const struct vhdx_extent *x)
+static void read_piece(struct disk_req *req, const struct disk_extent *x)
+{
+	cut(req, MIN(x->bytes, (uint64_t)PIECE_BYTES_MAX));
+	req->aio_req.done = moved;
+	aio_readv(req->aio, &req->aio_req, x->fd, req->iov, vhdx_piece(req)->iovs,
+		  x->offset);
+}
+
+static void write_piece(struct vhdx *v, struct disk_req *req, const struct vhdx_extent *x)
 {
 	struct vhdx_piece *p = vhdx_piece(req);
 	bool fua = (req->flags & DISK_FUA) && !v->unsafe;
+	bool settled = !x->dirty && x->kind == VHDX_PRESENT;
 
 	cut(req, MIN(x->bytes, (uint64_t)PIECE_BYTES_MAX));
-	req->aio_req.done = moved;
-	if (req->op == DISK_READ) {
-		aio_readv(req->aio, &req->aio_req, v->fd, req->iov, p->iovs,
-			  x->file_offset);
-		return;
-	}
-	if (fua && x->dirty)
+	p->mark = x->kind == VHDX_PARTIAL;
+	if (fua && !settled)
 		p->commit = true;
+	req->aio_req.done = moved;
 	aio_writev(req->aio, &req->aio_req, v->fd, req->iov, p->iovs, x->file_offset,
-		   fua && !x->dirty ? RWF_DSYNC : 0);
+		   fua && settled ? RWF_DSYNC : 0);
 }
 
 static void finish(struct vhdx *v, struct disk_req *req)
@@ -87,15 +110,73 @@ static void finish(struct vhdx *v, struct disk_req *req)
 		disk_done(req, 0);
 }
 
-static void go_on_writing(struct vhdx *v, struct disk_req *req,
-			  const struct vhdx_extent *x, bool begun)
+static void go_on_writing(struct vhdx *v, struct disk_req *req)
 {
-	if (x->kind == VHDX_BAD)
+	struct vhdx_piece *p = vhdx_piece(req);
+	struct vhdx_extent x;
+	bool begun;
+	int failed;
+
+	pthread_mutex_lock(&v->lock);
+	x = vhdx_lookup_locked(v, req->off + p->done, req->len - p->done, true);
+	begun = v->begun;
+	failed = v->failed;
+	pthread_mutex_unlock(&v->lock);
+	if (failed || x.kind == VHDX_BAD)
 		disk_done(req, -EIO);
-	else if (x->kind == VHDX_PRESENT && begun)
-		move(v, req, x);
+	else if (begun && (x.kind == VHDX_PRESENT || x.kind == VHDX_PARTIAL))
+		write_piece(v, req, &x);
 	else
 		vhdx_ask(v, req, VHDX_PREPARE);
+}
+
+static void loaded(struct aio_req *areq, ssize_t res)
+{
+	struct disk_req *req = container_of(areq, struct disk_req, aio_req);
+
+	if (res < 0)
+		disk_done(req, (int)res);
+	else
+		vhdx_next(req);
+}
+
+/* Brings what the chain's disk `d` lacks. */
+static void load(struct disk *d, struct disk_req *req)
+{
+	struct vhdx_piece *p = vhdx_piece(req);
+
+	req->aio_req.done = loaded;
+	p->load = (struct disk_load){ .aio = req->aio,
+				      .aio_req = &req->aio_req,
+				      .off = req->off + p->done };
+	aio_expect(req->aio, &req->aio_req);
+	d->ops->load(d, &p->load);
+}
+
+/* False: the request waits, or has ended. */
+static bool go_on_reading(struct disk_req *req)
+{
+	struct vhdx_piece *p = vhdx_piece(req);
+	struct disk *at;
+	struct disk_extent x =
+		chain_map(req->disk, req->off + p->done, req->len - p->done, &at);
+
+	switch (x.place) {
+	case DISK_PLACE_ZEROS:
+		read_zeros(req, x.bytes);
+		return true;
+	case DISK_PLACE_DATA:
+		read_piece(req, &x);
+		break;
+	case DISK_PLACE_UNKNOWN:
+		load(at, req);
+		break;
+	case DISK_PLACE_PARENT:
+	case DISK_PLACE_BAD:
+		disk_done(req, -EIO);
+		break;
+	}
+	return false;
 }
 
 void vhdx_next(struct disk_req *req)
@@ -104,33 +185,12 @@ void vhdx_next(struct disk_req *req)
 	struct vhdx_piece *p = vhdx_piece(req);
 
 	while (p->done < req->len) {
-		struct vhdx_extent x;
-		bool begun;
-		int failed;
-
-		pthread_mutex_lock(&v->lock);
-		x = vhdx_lookup_locked(v, req->off + p->done, req->len - p->done);
-		begun = v->begun;
-		failed = v->failed;
-		pthread_mutex_unlock(&v->lock);
 		if (req->op == DISK_WRITE) {
-			if (failed)
-				disk_done(req, -EIO);
-			else
-				go_on_writing(v, req, &x, begun);
+			go_on_writing(v, req);
 			return;
 		}
-		if (x.kind == VHDX_ABSENT) {
-			read_zeros(req, x.bytes);
-			continue;
-		}
-		if (x.kind == VHDX_PRESENT)
-			move(v, req, &x);
-		else if (x.kind == VHDX_MISS)
-			vhdx_ask(v, req, VHDX_LOAD);
-		else
-			disk_done(req, -EIO);
-		return;
+		if (!go_on_reading(req))
+			return;
 	}
 	finish(v, req);
 }

@@ -341,6 +341,11 @@ void aio_post(struct aio *aio, struct aio_req *req, ssize_t res)
 	pthread_mutex_unlock(&lock);
 }
 
+void aio_drain(struct aio *aio)
+{
+	tape_drain();
+}
+
 void tape_drain(void)
 {
 	while (pending) {
