@@ -15,6 +15,7 @@
 #include "vhd/file.h"
 
 #define GROW_BYTES (32ull << 20)
+#define GROW_BLOCKS 16u
 #define SCAN_BYTES_MAX (16u << 20) /* of the table */
 #define DATA_ALIGN 4096u           /* the host's pages */
 #define ZERO_BLOCKS_A_TURN 512u
@@ -116,7 +117,7 @@ static int grow(struct vhd *v, uint64_t end, uint64_t need)
 {
 	static const uint8_t zeros[sizeof(struct vhd_footer)];
 	uint64_t old = v->layout.end;
-	uint64_t more = end + GROW_BYTES / need * need;
+	uint64_t more = end + MIN(GROW_BYTES / need, (uint64_t)GROW_BLOCKS) * need;
 	int r = write_footer(v, more);
 
 	if (r < 0 && more > end) {

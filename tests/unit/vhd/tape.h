@@ -13,6 +13,9 @@
 
 #define TAPE_LIVE 100000 /* descriptor of the file that is recorded */
 #define TAPE_CUT 100001  /* of the one that tape_cut() makes */
+#define TAPE_PARENT \
+	100002 /* of one without end that nobody writes: every 4 bytes are TAPE_PARENT_VALUE */
+#define TAPE_PARENT_VALUE 0x706172e5u
 
 /* Empties both files and the tape. */
 void tape_reset(void);

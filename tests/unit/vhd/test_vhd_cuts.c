@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Power cuts under VHD: see cuts.h. */
+#include "vhd/vhd.h"
+
+#include "unit/test.h"
+#include "unit/vhd/cuts.h"
+#include "unit/vhd/tape.h"
+
+#define BLOCK (64u << 10)
+#define DISK_BYTES (1ull << 30)
+
+static struct image_error error;
+
+/* ---- a parent of one value ---- */
+
+static void no_close(struct disk *d)
+{
+}
+
+static struct disk_extent parent_map(struct disk *d, uint64_t off, uint64_t len)
+{
+	return (struct disk_extent){
+		.place = DISK_PLACE_DATA, .fd = TAPE_PARENT, .offset = off, .bytes = len
+	};
+}
+
+static const struct disk_ops parent_ops = { .format = "parent",
+					    .close = no_close,
+					    .map = parent_map };
+
+static struct disk *parent(void)
+{
+	static const struct disk_info info = { .logical_bytes = 512,
+					       .physical_bytes = 512,
+					       .read_only = true,
+					       .content_id = { { 1 } } };
+	static struct disk d;
+
+	disk_init(&d, &parent_ops, &info, DISK_BYTES);
+	return &d;
+}
+
+/* ---- images ---- */
+
+static void make_image(int fd, struct disk *below)
+{
+	struct image_create_params p = { .format = IMAGE_VHD,
+					 .kind = below ? IMAGE_DIFFERENCING
+						       : IMAGE_DYNAMIC,
+					 .disk_bytes = DISK_BYTES,
+					 .block_bytes = BLOCK,
+					 .parent = below,
+					 .parent_relative = "parent.vhd" };
+
+	ck_assert_msg(image_create(fd, &p, &error) == 0, "%s", error.message);
+}
+
+static void make_dynamic(int fd)
+{
+	make_image(fd, NULL);
+}
+
+static void make_child(int fd)
+{
+	make_image(fd, parent());
+}
+
+static struct disk *open_image(int fd, struct disk *below)
+{
+	struct image_layer layer = { .fd = fd, .parent = below };
+	struct disk *disk;
+
+	ck_assert_msg(vhd_open(&layer, &disk, &error) == 0, "%s", error.message);
+	return disk;
+}
+
+static struct disk *open_dynamic(int fd)
+{
+	return open_image(fd, NULL);
+}
+
+static struct disk *open_child(int fd)
+{
+	return open_image(fd, parent());
+}
+
+static void check_image(int fd, size_t cut)
+{
+	struct image_check found;
+
+	ck_assert_msg(vhd_check(fd, &found, NULL, &error) == 0, "%s", error.message);
+	ck_assert_msg(!found.errors, "cut %zu: %s", cut, found.first);
+}
+
+/* So far apart that four pages of the table are in use. */
+static const struct cuts kinds[] = {
+	{ .blocks = 24,
+	  .block_bytes = BLOCK,
+	  .distance = 41ull << 20,
+	  .steps = 400,
+	  .reopen = 60,
+	  .a_point = 2,
+	  .make = make_dynamic,
+	  .open = open_dynamic,
+	  .check = check_image },
+	{ .blocks = 24,
+	  .block_bytes = BLOCK,
+	  .distance = 41ull << 20,
+	  .fresh = TAPE_PARENT_VALUE,
+	  .steps = 400,
+	  .reopen = 60,
+	  .a_point = 2,
+	  .make = make_child,
+	  .open = open_child,
+	  .check = check_image },
+};
+
+START_TEST(every_cut_leaves_what_was_flushed)
+{
+	cuts_record(&kinds[_i], 0x9e3779b97f4a7c15 + (uint64_t)_i);
+	ck_assert_uint_gt(cuts_verify(&kinds[_i]), 4000);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("vhd_cuts");
+	TCase *t = tcase_create("vhd_cuts");
+
+	tcase_set_timeout(t, 300);
+	tcase_add_loop_test(t, every_cut_leaves_what_was_flushed, 0, ARRAY_SIZE(kinds));
+	suite_add_tcase(s, t);
+	return s;
+}
+
+TEST_MAIN(suite)
