@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vhd/chain.h"
+
 #define PIECE_BYTES_MAX (1u << 30)
 
 /* ---- the iovec ---- */
@@ -49,25 +51,6 @@ static void read_zeros(struct disk_req *req, uint64_t n)
 }
 
 /* ---- reads ---- */
-
-/* What stands at `off`, whichever file of the chain has it; *ret is the disk whose map() said so. */
-static struct disk_extent find(struct disk *d, uint64_t off, uint64_t len,
-			       struct disk **ret)
-{
-	for (;;) {
-		struct disk_extent x = d->ops->map(d, off, len);
-
-		*ret = d;
-		if (x.place != DISK_PLACE_PARENT)
-			return x;
-		len = x.bytes;
-		d = d->parent;
-		if (!d || off >= disk_bytes(d))
-			return (struct disk_extent){ .place = DISK_PLACE_ZEROS,
-						     .bytes = len };
-		len = MIN(len, disk_bytes(d) - off);
-	}
-}
 
 static void has_read(struct aio_req *areq, ssize_t res)
 {
@@ -113,7 +96,7 @@ static void go_on_reading(struct vhd *v, struct disk_req *req)
 	while (p->done < req->len) {
 		uint64_t off = req->off + p->done;
 		struct disk *d;
-		struct disk_extent x = find(&v->disk, off, req->len - p->done, &d);
+		struct disk_extent x = chain_map(&v->disk, off, req->len - p->done, &d);
 
 		switch (x.place) {
 		case DISK_PLACE_ZEROS:
