@@ -26,6 +26,7 @@ static const struct {
 	{ RPC_LIMIT, -ENOBUFS, "limit reached" },
 	{ RPC_WORKER_GONE, -ECONNRESET, "worker gone" },
 	{ RPC_NO_SERVICE, -EOPNOTSUPP, "no such integration service" },
+	{ RPC_CANCELLED, -ECANCELED, "cancelled" },
 };
 
 /* Further errnos that mean the same to a client. */

@@ -27,6 +27,7 @@ enum rpc_code {
 	RPC_LIMIT = -32007,       /* a bound on size, count or memory was reached */
 	RPC_WORKER_GONE = -32008, /* the VM's worker ended before it answered */
 	RPC_NO_SERVICE = -32010,  /* the guest has no such integration service */
+	RPC_CANCELLED = -32011,   /* a job was cancelled */
 };
 
 struct rpc_error {

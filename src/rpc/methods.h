@@ -55,6 +55,14 @@ extern const struct rpc_methods rpc_vmms_methods;
 /* worker.sock: between vmms and a worker (docs/architecture.md). */
 extern const struct rpc_methods rpc_worker_methods;
 
+/* Between vmms and the process of a disk job, vmvhd(8) (docs/architecture.md). */
+extern const struct rpc_methods rpc_vhd_methods;
+
+/* The results of operations on disk images: vmvhd gives them, vmms passes them on. */
+extern const struct rpc_field rpc_vhd_info_fields[], rpc_vhd_check_fields[];
+#define RPC_VHD_INFO rpc_vhd_info_fields
+#define RPC_VHD_CHECK rpc_vhd_check_fields
+
 const struct rpc_method *rpc_method_find(const struct rpc_methods *m, const char *name);
 
 /*

@@ -67,13 +67,32 @@ static const struct rpc_field event_fields[] = {
 	{ "seq", RPC_INTEGER, REQ, .description = "rises by one with each event" },
 	{ "time", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
 	{ "type", RPC_STRING, REQ, .description = "what happened",
-	  .choices = "created|deleted|changed|state|health|heartbeat|guest" },
-	{ "id", RPC_STRING, REQ, .description = "UUID of the VM" },
-	{ "name", RPC_STRING, REQ, .description = "its name" },
-	{ "state", RPC_STRING, REQ, .description = "its state then", .choices = STATES },
-	{ "health", RPC_STRING, REQ, .description = "its health then",
+	  .choices = "created|deleted|changed|state|health|heartbeat|guest|job" },
+	{ "id", RPC_STRING, REQ, .nullable = true,
+	  .description = "UUID of the VM; null, as the next three: it is no VM's" },
+	{ "name", RPC_STRING, REQ, .nullable = true, .description = "its name" },
+	{ "state", RPC_STRING, REQ, .nullable = true, .description = "its state then",
+	  .choices = STATES },
+	{ "health", RPC_STRING, REQ, .nullable = true, .description = "its health then",
 	  .choices = "Ok|Critical" },
 	{ "message", RPC_STRING, REQ, .description = "one line for people" },
+	END
+};
+
+static const struct rpc_field job_fields[] = {
+	{ "job", RPC_INTEGER, REQ, .description = "its number" },
+	{ "kind", RPC_STRING, REQ, .description = "the method that began it" },
+	{ "path", RPC_STRING, REQ, .description = "what it works on" },
+	{ "state", RPC_STRING, REQ, .description = "how it stands",
+	  .choices = "Running|Cancelling|Completed|Failed|Cancelled" },
+	{ "done", RPC_INTEGER, REQ, .description = "of total" },
+	{ "total", RPC_INTEGER, REQ, .description = "0: not known yet" },
+	{ "started", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
+	{ "ended", RPC_STRING, REQ, .nullable = true, .description = "null: it runs" },
+	{ "result", RPC_OBJECT, REQ, .nullable = true,
+	  .description = "of a completed one: what its method describes" },
+	{ "error", RPC_OBJECT, REQ, .nullable = true,
+	  .description = "of a failed or cancelled one: code and message" },
 	END
 };
 
@@ -95,6 +114,52 @@ static const struct rpc_field check_fields[] = {
 	FIELDS          \
 	{               \
 		VM, END \
+	}
+#define JOB                                                          \
+	{                                                            \
+		"job", RPC_INTEGER, REQ, .min = 1, .max = INT64_MAX, \
+					 .description = "its number" \
+	}
+#define JOB_ONLY         \
+	FIELDS           \
+	{                \
+		JOB, END \
+	}
+#define PATH                                                                      \
+	{                                                                         \
+		"path", RPC_STRING, REQ,                                          \
+			.description = "absolute; its end (.vhdx, .avhdx, .vhd, " \
+				       ".avhd) says the format, else it is raw"   \
+	}
+#define PATH_ONLY         \
+	FIELDS            \
+	{                 \
+		PATH, END \
+	}
+#define BYTES(name, what)                                                          \
+	{                                                                          \
+		name, RPC_INTEGER, .min = 0, .max = INT64_MAX, .description = what \
+	}
+#define SHAPE                                                                          \
+	{ "type", RPC_STRING, .choices = "fixed|dynamic",                              \
+	  .description = "dynamic if not given" },                                     \
+		BYTES("block_bytes", "of a block; if not given, the format's"),        \
+		BYTES("logical_bytes",                                                 \
+		      "512 or 4096, of a sector; if not given, 512 or the source's"),  \
+		BYTES("physical_bytes",                                                \
+		      "512 or 4096, of a sector; if not given, 4096 or the source's"), \
+	{                                                                              \
+		"force", RPC_BOOL, .description = "replace a file that is there"       \
+	}
+#define IMAGE_ERRORS                                                                 \
+	ERRORS                                                                       \
+	{                                                                            \
+		RPC_NOT_FOUND, RPC_DENIED, RPC_LOCKED, RPC_LIMIT, RPC_WORKER_GONE, 0 \
+	}
+#define NEW_IMAGE_ERRORS                                                        \
+	ERRORS                                                                  \
+	{                                                                       \
+		RPC_NOT_FOUND, RPC_EXISTS, RPC_DENIED, RPC_LOCKED, RPC_LIMIT, 0 \
 	}
 #define NO_ERRORS \
 	ERRORS    \
@@ -230,6 +295,41 @@ static const struct rpc_method table[] = {
 		    .description = "one entry a requirement" },
 		  END },
 	  ERRORS{ RPC_WORKER_GONE, 0 } },
+	{ "vhd.create", "Begins a job that makes a disk image.", RPC_RIGHT_ADMIN,
+	  FIELDS{ PATH,
+		  BYTES("size_bytes", "of the disk; a child has its parent's"),
+		  SHAPE,
+		  { "parent", RPC_STRING,
+		    .description = "makes a differencing image over this one" },
+		  END },
+	  job_fields, NEW_IMAGE_ERRORS },
+	{ "vhd.info", "What a disk image is, and the chain of its parents.",
+	  RPC_RIGHT_ADMIN, PATH_ONLY, RPC_VHD_INFO, IMAGE_ERRORS },
+	{ "vhd.convert",
+	  "Begins a job that copies a disk, with all its parents hold, to a new image.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ PATH,
+		  { "target", RPC_STRING, REQ, .description = "the new image, absolute" },
+		  SHAPE,
+		  END },
+	  job_fields, NEW_IMAGE_ERRORS },
+	{ "vhd.check", "Begins a job that looks for damage in an image.", RPC_RIGHT_ADMIN,
+	  PATH_ONLY, job_fields, IMAGE_ERRORS },
+	{ "job.list", "The jobs that run, and the last that ended, by number.",
+	  RPC_RIGHT_VIEW, NOTHING,
+	  FIELDS{ { "jobs", RPC_ARRAY, REQ, .description = "one entry a job",
+		    .fields = job_fields },
+		  END },
+	  NO_ERRORS },
+	{ "job.show",
+	  "A job. Subscribers of events hear of each change by a notification `job`.",
+	  RPC_RIGHT_VIEW, JOB_ONLY, job_fields, ERRORS{ RPC_NOT_FOUND, 0 } },
+	{ "job.cancel", "Asks a job to end; nothing that was there is lost.",
+	  RPC_RIGHT_ADMIN, JOB_ONLY, job_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "job.wait", "Answers once a job has ended, or the time is over.",
+	  RPC_RIGHT_VIEW, FIELDS{ JOB, TIMEOUT("60 if not given"), END }, job_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_TIMEOUT, 0 } },
 	{ "rpc.discover", "This list, as an OpenRPC document.", RPC_RIGHT_VIEW, NOTHING,
 	  FIELDS{ { "openrpc", RPC_STRING, REQ, .description = "version of the format" },
 		  { "info", RPC_OBJECT, REQ, .description = "title and version" },

@@ -69,7 +69,7 @@ static int unknown_option(struct parse *p, const char *word, size_t len)
 }
 
 /* Paths are resolved here, in the caller's folder; the file itself is vmms's to judge. */
-static char *absolute(const char *path)
+char *args_absolute(const char *path)
 {
 	cleanup_free char *cwd = NULL;
 	char *full = NULL;
@@ -138,7 +138,7 @@ static int add_value(struct parse *p, const struct option *o, const char *text)
 		return wrong(p, "--%s is given twice", o->name);
 	if (p->args->nvalues == ARGS_VALUES_MAX)
 		return wrong(p, "more than %d options", ARGS_VALUES_MAX);
-	v.text = o->kind == OPT_PATH ? absolute(text) : strdup(text);
+	v.text = o->kind == OPT_PATH ? args_absolute(text) : strdup(text);
 	if (!v.text)
 		return -ENOMEM;
 	p->args->values[p->args->nvalues++] = v;

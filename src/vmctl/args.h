@@ -61,6 +61,9 @@ void args_done(struct args *a);
 const struct arg_value *args_find(const struct args *a, const char *name);
 bool args_has(const struct args *a, const char *name);
 
+/* A path from the root on, from malloc, for vmms stands in another folder. */
+char *args_absolute(const char *path);
+
 /* True when `word` is one of "a|b|c". */
 bool args_is_choice(const char *choices, const char *word);
 /* Of the names, the one that `word` may have been meant to be; NULL when none is near. */

@@ -46,6 +46,25 @@ static void offer_vms(struct vmctl *v, const char *begun)
 		offer(field_text(vm, "name"), begun);
 }
 
+/* Those that run: the others are nothing to wait for, and show needs no help to be typed. */
+static void offer_jobs(struct vmctl *v, const char *begun)
+{
+	json_auto_t *answer = NULL;
+	json_t *job;
+	size_t i;
+
+	if (call_quiet(v, "job.list", json_object(), &answer) < 0)
+		return;
+	json_array_foreach (json_object_get(answer, "jobs"), i, job) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "%llu",
+			 (unsigned long long)field_number(job, "job"));
+		if (!job_is_over(job))
+			offer(id, begun);
+	}
+}
+
 /* The verbs; behind a noun (before is its word) their second words. */
 static void offer_verbs(const char *noun, const char *begun)
 {
@@ -84,6 +103,10 @@ static void offer_word(struct vmctl *v, enum word_kind kind, const char *begun)
 		offer_vms(v, begun);
 	else if (kind == WORD_STATE)
 		offer_choices("running|paused|off|heartbeat", begun);
+	else if (kind == WORD_FILE)
+		puts(":files");
+	else if (kind == WORD_JOB)
+		offer_jobs(v, begun);
 }
 
 struct state {

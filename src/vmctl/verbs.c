@@ -34,6 +34,21 @@
 			.help = "what a triple fault does (reset)"                     \
 	}
 
+#define DETACH                                                                     \
+	{                                                                          \
+		"detach", OPT_FLAG, .help = "begin the job and do not wait for it" \
+	}
+#define IMAGE_SHAPE                                                                \
+	{ "type", OPT_CHOICE, "TYPE", "fixed|dynamic",                             \
+	  .help = "fixed or dynamic (dynamic)" },                                  \
+		{ "block-size", OPT_SIZE, "SIZE",                                  \
+		  .help = "of a VHDX 1M to 256M (32M), of a VHD 2M or 512K" },     \
+		{ "sector-size", OPT_COUNT, "N", .help = "logical, 512 or 4096" }, \
+		{ "physical-sector-size", OPT_COUNT, "N", .help = "512 or 4096" }, \
+	{                                                                          \
+		"force", OPT_FLAG, .help = "replace a file that is there"          \
+	}
+
 const struct option verbs_common[] = {
 	{ "socket", OPT_PATH, "SOCKET",
 	  .help = "where vmms listens (" VMCTL_SOCKET ", or $VMMS_SOCKET)" },
@@ -202,6 +217,91 @@ const struct verb verbs[] = {
 	  "log web1\nlog web1 --lines 500",
 	  "vm.log",
 	  verb_log },
+	{ "vhd create",
+	  "IMAGE",
+	  { WORD_FILE },
+	  "make a disk image",
+	  "Its name says the format: .vhdx or .avhdx, .vhd or .avhd, else it is raw. "
+	  "With "
+	  "--parent it is\n"
+	  "a differencing image, which holds what differs from its parent.",
+	  OPTIONS{ { "size", OPT_SIZE, "SIZE",
+		     .help = "of the disk, such as 20G; with --parent as the parent's" },
+		   { "parent", OPT_PATH, "FILE", .help = "a differencing image over it" },
+		   IMAGE_SHAPE,
+		   DETACH,
+		   END },
+	  "vhd create web1.vhdx --size 40G\n"
+	  "vhd create web2.avhdx --parent base.vhdx",
+	  "vhd.create",
+	  verb_vhd },
+	{ "vhd info",
+	  "IMAGE",
+	  { WORD_FILE },
+	  "show what a disk image is, and its parents",
+	  NULL,
+	  NULL,
+	  "vhd info web1.vhdx\nvhd info web1.vhdx --json | jq .disk_bytes",
+	  "vhd.info",
+	  verb_vhd_info },
+	{ "vhd convert",
+	  "IMAGE TARGET",
+	  { WORD_FILE, WORD_FILE },
+	  "copy a disk to a new image of another format or kind",
+	  "The target's name says its format. It holds all that the image and its "
+	  "parents "
+	  "hold, and has no\n"
+	  "parent. It appears when it is whole.",
+	  OPTIONS{ IMAGE_SHAPE, DETACH, END },
+	  "vhd convert azure.vhd web1.vhdx\n"
+	  "vhd convert web1.vhdx web1.vhd --type fixed",
+	  "vhd.convert",
+	  verb_vhd_convert },
+	{ "vhd check",
+	  "IMAGE",
+	  { WORD_FILE },
+	  "look for damage in a disk image; changes nothing",
+	  "The exit status is 1 when something is damaged.",
+	  OPTIONS{ DETACH, END },
+	  "vhd check web1.vhdx",
+	  "vhd.check",
+	  verb_vhd },
+	{ "job list",
+	  "",
+	  { WORD_NONE },
+	  "list the jobs that run, and the last that ended",
+	  NULL,
+	  NULL,
+	  "job list",
+	  "job.list",
+	  verb_job_list },
+	{ "job show",
+	  "JOB",
+	  { WORD_JOB },
+	  "show a job",
+	  NULL,
+	  NULL,
+	  "job show 7",
+	  "job.show",
+	  verb_job },
+	{ "job cancel",
+	  "JOB",
+	  { WORD_JOB },
+	  "ask a job to end; nothing that was there before is lost",
+	  NULL,
+	  NULL,
+	  "job cancel 7",
+	  "job.cancel",
+	  verb_job },
+	{ "job wait",
+	  "JOB",
+	  { WORD_JOB },
+	  "wait until a job has ended",
+	  "The exit status is 0 when it is Completed.",
+	  OPTIONS{ TIMEOUT("how long (60)"), END },
+	  "job wait 7 --timeout 3600",
+	  "job.wait",
+	  verb_job_wait },
 	{ "host check",
 	  "",
 	  { WORD_NONE },

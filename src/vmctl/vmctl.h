@@ -29,7 +29,7 @@ struct vmctl {
 };
 
 /* What a word of a verb is: for completion. */
-enum word_kind { WORD_NONE, WORD_VM, WORD_NAME, WORD_STATE };
+enum word_kind { WORD_NONE, WORD_VM, WORD_NAME, WORD_STATE, WORD_FILE, WORD_JOB };
 
 struct verb {
 	const char *name;  /* one word, or noun and verb: "host check" */
@@ -87,6 +87,16 @@ uint64_t field_number(const json_t *obj, const char *name);
 /* With --json the document, else "NAME is STATE"; for verbs that answer with a VM's summary. */
 int print_summary(const struct vmctl *v, const json_t *summary);
 
+/*
+ * follow.c: a job's end is waited for. First job_subscribe(), on the connection that then begins the job; job_follow() replaces the document
+ * by the last one. Exit statuses, after a message where they are not 0.
+ */
+int job_subscribe(struct vmctl *v) __must_check;
+int job_follow(struct vmctl *v, json_t **job) __must_check;
+bool job_is_over(const json_t *job);
+/* VMCTL_DONE for a completed one; else the message of its error. */
+int job_report(const struct vmctl *v, const json_t *job) __must_check;
+
 /* The verbs, by the file of their group. */
 int verb_create(struct vmctl *v, const struct args *a);
 int verb_set(struct vmctl *v, const struct args *a);
@@ -100,6 +110,13 @@ int verb_show(struct vmctl *v, const struct args *a);
 int verb_console(struct vmctl *v, const struct args *a);
 int verb_events(struct vmctl *v, const struct args *a);
 int verb_log(struct vmctl *v, const struct args *a);
+int verb_vhd(struct vmctl *v, const struct args *a);
+int verb_vhd_convert(struct vmctl *v, const struct args *a);
+int verb_vhd_set_parent(struct vmctl *v, const struct args *a);
+int verb_vhd_info(struct vmctl *v, const struct args *a);
+int verb_job_list(struct vmctl *v, const struct args *a);
+int verb_job(struct vmctl *v, const struct args *a);
+int verb_job_wait(struct vmctl *v, const struct args *a);
 int verb_host_check(struct vmctl *v, const struct args *a);
 int verb_host_info(struct vmctl *v, const struct args *a);
 

@@ -178,11 +178,11 @@ void events_add(struct events *e, const char *type, const struct vm *vm, const c
 	va_end(ap);
 	vm_clean_text(message, sizeof(message), raw);
 	format_time(when, sizeof(when));
-	event = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "seq",
+	event = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s}", "seq",
 			  (json_int_t)e->next, "time", when, "type", type, "id",
-			  vm->id_text, "name", vm->config.name, "state",
-			  state_name(vm->state), "health", health_name(vm->health),
-			  "message", message);
+			  vm ? vm->id_text : NULL, "name", vm ? vm->config.name : NULL,
+			  "state", vm ? state_name(vm->state) : NULL, "health",
+			  vm ? health_name(vm->health) : NULL, "message", message);
 	if (!event)
 		return;
 	keep(e, event);

@@ -21,7 +21,7 @@ struct events *events_new(struct event_base *base);
 void events_free(struct events *e);
 void events_serve(struct events *e, struct rpc_server *server);
 
-/* `type` as the table of methods lists them; message: one line. Wakes events.next, tells subscribers. */
+/* `type` as the table of methods lists them; message: one line; vm NULL: it is no VM's. Wakes events.next, tells subscribers. */
 void events_add(struct events *e, const char *type, const struct vm *vm, const char *fmt,
 		...) __printf(4, 5);
 

@@ -12,6 +12,8 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "vmms/job.h"
+#include "vmms/worker.h"
 
 /* The advice for an open that failed. */
 static const char *advice(int r, bool write)
@@ -143,10 +145,22 @@ static void find_process(const struct stat *st, char *ret, size_t size)
 		closedir(d);
 }
 
-static void name_holder(const struct registry *r, const struct vm *self, int fd,
-			short lock_type, char *ret, size_t size)
+/* Parents too, which no configuration names: what its worker has open. */
+static bool worker_uses(const struct vm *vm, const struct stat *st)
 {
-	struct flock l = { .l_type = lock_type, .l_whence = SEEK_SET };
+	char pid[16];
+
+	if (!vm->worker || worker_pid(vm->worker) <= 0)
+		return false;
+	snprintf(pid, sizeof(pid), "%d", (int)worker_pid(vm->worker));
+	return process_uses(pid, st);
+}
+
+void image_holder(const struct registry *r, const struct vm *self, int fd, bool write,
+		  char *ret, size_t size)
+{
+	struct flock l = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+	int64_t job = 0;
 	struct stat st;
 	struct vm *vm;
 
@@ -155,15 +169,34 @@ static void name_holder(const struct registry *r, const struct vm *self, int fd,
 		return;
 	}
 	list_for_each (vm, &r->vms, link) {
-		if (vm != self && vm->state != VM_OFF && vm_uses(vm, &st)) {
+		if (vm != self && vm->state != VM_OFF &&
+		    (vm_uses(vm, &st) || worker_uses(vm, &st))) {
 			snprintf(ret, size, "the VM %s", vm->config.name);
 			return;
 		}
 	}
-	if (fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK && l.l_pid > 0)
+	if (r->jobs)
+		job = jobs_holder(r->jobs, st.st_dev, st.st_ino);
+	if (job)
+		snprintf(ret, size, "job %lld", (long long)job);
+	else if (fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK && l.l_pid > 0)
 		snprintf(ret, size, "process %d", (int)l.l_pid);
 	else
 		find_process(&st, ret, size);
+}
+
+const struct vm *image_attached(const struct registry *r, int fd)
+{
+	struct stat st;
+	struct vm *vm;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	list_for_each (vm, &r->vms, link) {
+		if (vm_uses(vm, &st))
+			return vm;
+	}
+	return NULL;
 }
 
 /* The same image twice in one VM would fail against its own lock. */
@@ -195,7 +228,7 @@ static int lock_image(const struct registry *r, const struct vm *vm,
 	if (errno != EAGAIN && errno != EACCES)
 		return rpc_error_set(e, -errno, "the image %s cannot be locked: %s",
 				     d->path, strerror(errno));
-	name_holder(r, vm, fd, l.l_type, holder, sizeof(holder));
+	image_holder(r, vm, fd, !d->read_only, holder, sizeof(holder));
 	if (strcmp(holder, "another process") == 0 && twice_in_vm(vm, d, fd))
 		return rpc_error_set(
 			e, -ETXTBSY,
@@ -204,6 +237,23 @@ static int lock_image(const struct registry *r, const struct vm *vm,
 			     "the image %s is in use by %s; stop that first, or attach "
 			     "another image",
 			     d->path, holder);
+}
+
+int image_lock(const struct registry *r, const char *path, int fd, bool write,
+	       struct rpc_error *e)
+{
+	struct flock l = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+	char holder[CONFIG_NAME_SIZE + 16];
+
+	if (fcntl(fd, F_OFD_SETLK, &l) == 0)
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return rpc_error_set(e, -errno, "%s cannot be locked: %s", path,
+				     strerror(errno));
+	image_holder(r, NULL, fd, write, holder, sizeof(holder));
+	return rpc_error_set(e, -ETXTBSY,
+			     "%s is in use by %s; wait until it is free, or stop that",
+			     path, holder);
 }
 
 int image_open(const struct registry *r, const struct vm *vm,

@@ -19,5 +19,15 @@ int image_open(const struct registry *r, const struct vm *vm,
 /* A regular file to be read: `what` it is to be ("kernel"). */
 int image_open_file(const char *path, const char *what, int *ret_fd,
 		    struct rpc_error *e) __must_check;
+/*
+ * Locks an image that a job or a chain uses: for reading, or for writing (then nobody else has it). -ETXTBSY with who uses it.
+ */
+int image_lock(const struct registry *r, const char *path, int fd, bool write,
+	       struct rpc_error *e) __must_check;
+/* Who has an image that could not be locked: "the VM web1", "job 3", "process 12 (qemu-img)", "another process". */
+void image_holder(const struct registry *r, const struct vm *self, int fd, bool write,
+		  char *ret, size_t size);
+/* A VM, in whatever state, of which this is a drive; NULL: none. */
+const struct vm *image_attached(const struct registry *r, int fd);
 
 #endif

@@ -146,6 +146,8 @@ static void send_setup(struct worker *w)
 		worker_fail(w, -ENOMEM, "no memory");
 		return;
 	}
+	if (res->parents)
+		json_object_set(params, "parents", res->parents);
 	res->fd_count = 0; /* they are the connection's from here */
 	step(w, "worker.setup", params, res->fds, n, SETUP_MS, on_set_up);
 	resources_done(res);

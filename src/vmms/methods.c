@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmms/vmms.h"
 
+#include "vmms/vhd.h"
+
 static void handle_events_next(struct rpc_call *call, void *ctx)
 {
 	struct vmms *v = ctx;
@@ -13,6 +15,34 @@ static void handle_events_subscribe(struct rpc_call *call, void *ctx)
 	struct vmms *v = ctx;
 
 	events_subscribe(v->events, call);
+}
+
+static void handle_job_list(struct rpc_call *call, void *ctx)
+{
+	struct vmms *v = ctx;
+
+	jobs_list(v->jobs, call);
+}
+
+static void handle_job_show(struct rpc_call *call, void *ctx)
+{
+	struct vmms *v = ctx;
+
+	jobs_show(v->jobs, call);
+}
+
+static void handle_job_cancel(struct rpc_call *call, void *ctx)
+{
+	struct vmms *v = ctx;
+
+	jobs_cancel(v->jobs, call);
+}
+
+static void handle_job_wait(struct rpc_call *call, void *ctx)
+{
+	struct vmms *v = ctx;
+
+	jobs_wait(v->jobs, v->base, call);
 }
 
 /* One for each row of rpc_vmms_methods; rpc.discover is the server's own. */
@@ -33,6 +63,14 @@ const struct rpc_handler vmms_handlers[] = {
 	{ "vm.console", power_console },
 	{ "events.next", handle_events_next },
 	{ "events.subscribe", handle_events_subscribe },
+	{ "vhd.create", vhd_create },
+	{ "vhd.info", vhd_info },
+	{ "vhd.convert", vhd_convert },
+	{ "vhd.check", vhd_check },
+	{ "job.list", handle_job_list },
+	{ "job.show", handle_job_show },
+	{ "job.cancel", handle_job_cancel },
+	{ "job.wait", handle_job_wait },
 	{ "host.info", host_info },
 	{ "host.check", host_check },
 };

@@ -8,9 +8,12 @@
 #include "util/list.h"
 #include "vmms/vm.h"
 
+struct jobs;
+
 struct registry {
 	struct list vms; /* by name, then id */
 	size_t count;
+	struct jobs *jobs; /* what else may use an image; NULL: nothing. Not owned */
 };
 
 void registry_init(struct registry *r);

@@ -17,7 +17,7 @@
 
 #define LOG_BYTES_MAX (1 << 20) /* of a log from earlier runs; then it becomes <name>.1 */
 
-static int add_fd(struct resources *r, const char *role, int fd, struct rpc_error *e)
+int resources_add_fd(struct resources *r, const char *role, int fd, struct rpc_error *e)
 {
 	if (r->fd_count >= ARRAY_SIZE(r->fds) ||
 	    json_array_append_new(r->roles, json_string(role)) < 0) {
@@ -35,7 +35,7 @@ static int open_kvm(const char *path, struct resources *r, struct rpc_error *e)
 	int fd = open(path, O_RDWR | O_CLOEXEC), n = -errno;
 
 	if (fd >= 0)
-		return add_fd(r, "kvm", fd, e);
+		return resources_add_fd(r, "kvm", fd, e);
 	switch (n) {
 	case -ENOENT:
 	case -ENODEV:
@@ -74,7 +74,7 @@ static int open_pty(struct resources *r, struct rpc_error *e)
 		cfmakeraw(&t);
 		tcsetattr(fd, TCSANOW, &t);
 	}
-	return add_fd(r, "console_pty", take_fd(&fd), e);
+	return resources_add_fd(r, "console_pty", take_fd(&fd), e);
 }
 
 /* access: O_WRONLY, or O_RDWR for the console's, which its worker trims (back/chardev.h). */
@@ -105,7 +105,7 @@ static int open_files(struct resources *r, struct rpc_error *e)
 	if (n < 0)
 		return rpc_error_set(e, n, "its console's log cannot be opened: %s",
 				     strerror(-n));
-	n = add_fd(r, "console_log", fd, e);
+	n = resources_add_fd(r, "console_log", fd, e);
 	if (n < 0)
 		return n;
 	fd = openat(r->vm_dir, STORE_REPORT,
@@ -113,7 +113,7 @@ static int open_files(struct resources *r, struct rpc_error *e)
 	if (fd < 0)
 		return rpc_error_set(e, -errno, "its report cannot be written: %s",
 				     strerror(errno));
-	return add_fd(r, "report", fd, e);
+	return resources_add_fd(r, "report", fd, e);
 }
 
 static int open_sockets(struct resources *r, gid_t gid, struct rpc_error *e)
@@ -127,7 +127,7 @@ static int open_sockets(struct resources *r, gid_t gid, struct rpc_error *e)
 	if (n < 0)
 		return rpc_error_set(e, n, "its sockets cannot be made: %s",
 				     strerror(-n));
-	return add_fd(r, "console_socket", fd, e);
+	return resources_add_fd(r, "console_socket", fd, e);
 }
 
 /* ---- what the configuration names ---- */
@@ -144,11 +144,11 @@ static int open_boot(const struct vm_config *c, struct resources *r, struct rpc_
 			c->name);
 	n = image_open_file(c->kernel, "kernel", &fd, e);
 	if (n == 0)
-		n = add_fd(r, "kernel", fd, e);
+		n = resources_add_fd(r, "kernel", fd, e);
 	if (n < 0 || !c->initrd)
 		return n;
 	n = image_open_file(c->initrd, "initrd", &fd, e);
-	return n == 0 ? add_fd(r, "initrd", fd, e) : n;
+	return n == 0 ? resources_add_fd(r, "initrd", fd, e) : n;
 }
 
 static int open_drives(const struct registry *reg, const struct vm *vm,
@@ -165,7 +165,7 @@ static int open_drives(const struct registry *reg, const struct vm *vm,
 		if (n < 0)
 			return n;
 		snprintf(role, sizeof(role), "scsi/%u/%u", d->controller, d->lun);
-		n = add_fd(r, role, fd, e);
+		n = resources_add_fd(r, role, fd, e);
 		if (n < 0)
 			return n;
 	}
@@ -252,7 +252,8 @@ void resources_done(struct resources *r)
 		close(r->fds[i]);
 	r->fd_count = 0;
 	json_decref(r->roles);
-	r->roles = NULL;
+	json_decref(r->parents);
+	r->roles = r->parents = NULL;
 }
 
 void resources_remove(const struct resources_env *env, const struct vm *vm)

@@ -12,7 +12,9 @@
 #include "vmms/instance.h"
 #include "vmms/registry.h"
 #include "vmms/settings.h"
+#include "vmms/vhd_process.h"
 
+/* More than a message carries (VHD_FILES_MAX) is refused when it is sent. */
 #define RESOURCES_FDS_MAX (8 + CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX)
 #define RESOURCES_WORKER_SOCKET "worker.sock"
 #define RESOURCES_CONSOLE_SOCKET "console.sock"
@@ -26,7 +28,8 @@ struct resources {
 	char console_pty[64];
 	int fds[RESOURCES_FDS_MAX];
 	size_t fd_count;
-	json_t *roles; /* strings, one a descriptor */
+	json_t *roles;   /* strings, one a descriptor */
+	json_t *parents; /* by role: paths of an image's parents; NULL: none has any */
 };
 
 /* What stays the same from VM to VM. */
@@ -38,6 +41,15 @@ struct resources_env {
 
 int resources_open(const struct resources_env *env, const struct vm *vm,
 		   struct resources *ret, struct rpc_error *e) __must_check;
+/* Adds a descriptor, which is closed on an error. */
+int resources_add_fd(struct resources *r, const char *role, int fd,
+		     struct rpc_error *e) __must_check;
+/* The images that may have parents: copies of their descriptors, with their paths. -ENOMEM, -EMFILE. */
+int resources_leaves(const struct resources *r, const struct vm *vm,
+		     struct vhd_files *ret) __must_check;
+/* Adds the parents that were found; the leaves in the order of resources_leaves(). */
+int resources_add_parents(struct resources *r, const struct vm *vm,
+			  struct vhd_files *found, struct rpc_error *e) __must_check;
 /* Closes what was not handed over. */
 void resources_done(struct resources *r);
 /* Removes RUN/vms/<uuid> with its sockets, after the worker is gone. */

@@ -38,16 +38,43 @@ int settings_parse_level(const char *name, int *ret)
 
 /* ---- the file ---- */
 
-static int take_member(struct settings *s, const char *path, const char *key,
-		       const char *value, struct rpc_error *e)
+/* An array of absolute paths. */
+static int take_folders(struct settings *s, const char *path, const json_t *list,
+			struct rpc_error *e)
 {
+	const json_t *item;
+	size_t i;
+
+	s->vhd_folders = calloc(json_array_size(list) + 1, sizeof(*s->vhd_folders));
+	if (!s->vhd_folders)
+		return rpc_error_set(e, -ENOMEM, "no memory");
+	json_array_foreach (list, i, item) {
+		const char *folder = json_string_value(item);
+
+		s->vhd_folders[i] = folder && folder[0] == '/' ? strdup(folder) : NULL;
+		if (!s->vhd_folders[i])
+			break;
+	}
+	if (!json_is_array(list) || i < json_array_size(list))
+		return rpc_error_set(e, -EINVAL,
+				     "%s: vhd_folders: must be a list of absolute paths",
+				     path);
+	return 0;
+}
+
+static int take_member(struct settings *s, const char *path, const char *key,
+		       const json_t *member, struct rpc_error *e)
+{
+	const char *value = json_string_value(member);
+
 	const struct {
 		const char *name;
 		char **to;
 	} members[] = {
-		{ "state_dir", &s->state_dir },   { "run_dir", &s->run_dir },
-		{ "socket", &s->socket },         { "vmwp", &s->vmwp },
-		{ "kvm_device", &s->kvm_device }, { "group", &s->group },
+		{ "state_dir", &s->state_dir }, { "run_dir", &s->run_dir },
+		{ "socket", &s->socket },       { "vmwp", &s->vmwp },
+		{ "vmvhd", &s->vmvhd },         { "kvm_device", &s->kvm_device },
+		{ "group", &s->group },
 	};
 
 	if (strcmp(key, "log_level") == 0) {
@@ -62,6 +89,8 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		s->log_level = s->log_level ? s->log_level : level;
 		return 0;
 	}
+	if (strcmp(key, "vhd_folders") == 0)
+		return take_folders(s, path, member, e);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		if (strcmp(members[i].name, key) != 0)
 			continue;
@@ -97,7 +126,7 @@ static int take_file(struct settings *s, const char *path, struct rpc_error *e)
 		r = rpc_error_set(e, -EINVAL, "%s: must hold a JSON object", path);
 	json_object_foreach (j, key, v) {
 		if (r == 0)
-			r = take_member(s, path, key, json_string_value(v), e);
+			r = take_member(s, path, key, v, e);
 	}
 	json_decref(j);
 	return r;
@@ -126,8 +155,8 @@ static char *xdg(const char *variable, const char *below_home)
 	return path;
 }
 
-/* The worker that was built or installed with this vmms. */
-static char *find_vmwp(void)
+/* A program that was built or installed with this vmms. */
+static char *find_program(const char *name)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -137,12 +166,14 @@ static char *find_vmwp(void)
 		self[n] = 0;
 		slash = strrchr(self, '/');
 		*slash = 0;
-		path = join(self, "../vmwp/vmwp"); /* a build folder */
-		if (path && access(path, X_OK) == 0)
-			return path;
-		free(path);
+		/* a build folder */
+		if (asprintf(&path, "%s/../%s/%s", self, name, name) >= 0) {
+			if (access(path, X_OK) == 0)
+				return path;
+			free(path);
+		}
 	}
-	return strdup(VMMS_LIBEXECDIR "/vmwp");
+	return join(VMMS_LIBEXECDIR, name);
 }
 
 static int take_defaults(struct settings *s, struct rpc_error *e)
@@ -166,14 +197,16 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 	if (!s->socket)
 		s->socket = join(s->run_dir, "vmms.sock");
 	if (!s->vmwp)
-		s->vmwp = find_vmwp();
+		s->vmwp = find_program("vmwp");
+	if (!s->vmvhd)
+		s->vmvhd = find_program("vmvhd");
 	if (!s->kvm_device)
 		s->kvm_device = strdup("/dev/kvm");
 	if (!s->group)
 		s->group = strdup(root ? "vmms" : "");
 	if (!s->log_level)
 		s->log_level = LOG_LVL_INFO;
-	if (!s->socket || !s->vmwp || !s->kvm_device || !s->group)
+	if (!s->socket || !s->vmwp || !s->vmvhd || !s->kvm_device || !s->group)
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -225,6 +258,10 @@ void settings_done(struct settings *s)
 	free(s->run_dir);
 	free(s->socket);
 	free(s->vmwp);
+	free(s->vmvhd);
+	for (size_t i = 0; s->vhd_folders && s->vhd_folders[i]; i++)
+		free(s->vhd_folders[i]);
+	free(s->vhd_folders);
 	free(s->kvm_device);
 	free(s->group);
 	*s = (struct settings){ 0 };

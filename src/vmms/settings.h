@@ -10,14 +10,16 @@
 #include "util/log.h"
 
 struct settings {
-	char *config_path; /* NULL: the default, which need not exist */
-	char *state_dir;   /* root: /var/lib/vmms; else $XDG_STATE_HOME/vmms */
-	char *run_dir;     /* root: /run/vmms; else $XDG_RUNTIME_DIR/vmms */
-	char *socket;      /* run_dir/vmms.sock */
-	char *vmwp;        /* the worker's program */
-	char *kvm_device;  /* /dev/kvm */
-	char *group;       /* whose members may call; "" none. root: vmms; else none */
-	int log_level;     /* enum log_level; 0: not said */
+	char *config_path;  /* NULL: the default, which need not exist */
+	char *state_dir;    /* root: /var/lib/vmms; else $XDG_STATE_HOME/vmms */
+	char *run_dir;      /* root: /run/vmms; else $XDG_RUNTIME_DIR/vmms */
+	char *socket;       /* run_dir/vmms.sock */
+	char *vmwp;         /* the worker's program */
+	char *vmvhd;        /* the program of disk jobs */
+	char **vhd_folders; /* where parents of disk images may lie, beside the image's own folder; ends with NULL; NULL: none */
+	char *kvm_device;   /* /dev/kvm */
+	char *group;        /* whose members may call; "" none. root: vmms; else none */
+	int log_level;      /* enum log_level; 0: not said */
 };
 
 /* Fills what is not set yet from the file, then from the defaults. */

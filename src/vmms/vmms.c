@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "vmms/spawn.h"
 #include "vmms/store.h"
+#include "vmms/vhd.h"
 #include "vmms/wait.h"
 #include "vmms/worker.h"
 
@@ -224,6 +225,7 @@ static int serve(struct vmms *v, struct rpc_error *e)
 		return rpc_error_set(e, r, "cannot serve: %s", strerror(-r));
 	v->instance.listen_fd = -1;
 	events_serve(v->events, v->server);
+	jobs_serve(v->jobs, v->server);
 	return 0;
 }
 
@@ -234,11 +236,20 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 	if (r < 0)
 		return r;
 	registry_init(&v->registry);
+	list_init(&v->looks);
 	v->events = events_new(v->base);
 	if (!v->events) {
 		instance_close(&v->instance, &v->settings);
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	}
+	r = jobs_new(v->instance.state_fd, v->events, &v->jobs);
+	if (r < 0) {
+		rpc_error_set(e, r, "%s/jobs cannot be read: %s", v->settings.state_dir,
+			      strerror(-r));
+		vmms_done(v);
+		return r;
+	}
+	v->registry.jobs = v->jobs;
 	r = store_load(v->instance.state_fd, found_vm, broken_vm, v);
 	if (r < 0) {
 		rpc_error_set(e, r, "%s/vms cannot be read: %s", v->settings.state_dir,
@@ -263,6 +274,8 @@ void vmms_done(struct vmms *v)
 	rpc_server_free(v->server);
 	v->server = NULL;
 	events_serve(v->events, NULL);
+	if (v->jobs)
+		jobs_serve(v->jobs, NULL);
 	list_for_each (vm, &v->registry.vms, link) {
 		if (vm->worker) {
 			worker_leave(vm->worker);
@@ -270,6 +283,9 @@ void vmms_done(struct vmms *v)
 		}
 		wait_fail_all(vm, &e);
 	}
+	vhd_drop_looks(v);
+	v->registry.jobs = NULL;
+	jobs_free(v->jobs);
 	if (left)
 		log_info("stopping; VMs that go on without vmms: %d", left);
 	events_free(v->events);

@@ -12,6 +12,7 @@
 #include "rpc/server.h"
 #include "vmms/events.h"
 #include "vmms/instance.h"
+#include "vmms/job.h"
 #include "vmms/registry.h"
 #include "vmms/resources.h"
 #include "vmms/settings.h"
@@ -25,6 +26,8 @@ struct vmms {
 
 	struct registry registry;
 	struct events *events;
+	struct jobs *jobs;
+	struct list looks; /* vhd.c: calls of vhd.info under way */
 	struct rpc_server *server;
 };
 

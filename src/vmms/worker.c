@@ -45,6 +45,7 @@ static void worker_free(struct worker *w)
 	struct event *events[] = { w->exit_ev, w->kill_ev, w->retry_ev };
 
 	link_close(w);
+	vhd_chain_free(w->chain);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		if (events[i])
 			event_free(events[i]);
@@ -184,8 +185,14 @@ static void on_turned_off(void *arg, const json_t *result, const struct rpc_erro
 		process_kill(&w->process);
 }
 
+static void start_failed(struct worker *w, int err, const char *why);
+
 void worker_turn_off(struct worker *w)
 {
+	if (w->chain) {
+		start_failed(w, -ECANCELED, "turned off");
+		return;
+	}
 	set_end(w, -ECANCELED, false, "turned off");
 	if (!w->up || worker_call(w, "vm.turn_off", NULL, TURN_OFF_SECONDS * 1000,
 				  on_turned_off, w) < 0)
@@ -281,6 +288,74 @@ static int launch(struct worker *w, struct rpc_error *e)
 	return 0;
 }
 
+/* A start that came to nothing: the VM is Off as before, with why. Answers its call. */
+static void start_failed(struct worker *w, int err, const char *why)
+{
+	const struct resources_env env = vmms_resources_env(w->v);
+	struct rpc_call *call = take_ptr(&w->start_call);
+	bool fault = err != -ECANCELED;
+	struct vm *vm = w->vm;
+	struct vmms *v = w->v;
+	struct rpc_error e;
+
+	rpc_error_set(&e, err, "cannot start %s: %s", vm->config.name, why);
+	if (store_write_report(w->res.vm_dir, fault, why) < 0)
+		log_warning("%s: why it did not start could not be kept",
+			    vm->config.name);
+	vm->worker = NULL;
+	worker_free(w);
+	resources_remove(&env, vm);
+	vm_set_off(vm, fault ? VM_CRITICAL : VM_OK, why);
+	if (call)
+		rpc_call_error(call, &e);
+	vmms_changed(v, vm, VM_CHANGED_STATE);
+}
+
+/* All is there: the process. */
+static void launch_or_fail(struct worker *w)
+{
+	struct rpc_error why;
+	int r = launch(w, &why);
+
+	if (r < 0) {
+		start_failed(w, r, why.message);
+		return;
+	}
+	/* Only the worker listens from here on: when it is gone, so is who would answer. */
+	close(take_fd(&w->res.control_fd));
+	link_open(w);
+}
+
+static void on_chain(void *arg, struct vhd_files *files, const struct rpc_error *error)
+{
+	struct worker *w = arg;
+	struct rpc_error e = { 0 };
+	int r;
+
+	if (error)
+		e = *error;
+	r = error ? error->err : resources_add_parents(&w->res, w->vm, files, &e);
+	vhd_chain_free(take_ptr(&w->chain));
+	if (r < 0)
+		start_failed(w, r, e.message);
+	else
+		launch_or_fail(w);
+}
+
+/* Looks for the parents of its images; w->chain stays NULL where none can have any. */
+static int find_parents(struct worker *w, struct rpc_error *e)
+{
+	struct vhd_files leaves = { 0 };
+	int r = resources_leaves(&w->res, w->vm, &leaves);
+
+	if (r < 0)
+		return rpc_error_set(e, r, "%s", strerror(-r));
+	if (leaves.n)
+		r = vhd_chain_start(w->v, &leaves, on_chain, w, &w->chain, e);
+	vhd_files_done(&leaves);
+	return r;
+}
+
 int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 		 struct rpc_error *e)
 {
@@ -299,23 +374,17 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 	}
 	w->have_res = true;
 	strcpy(w->console_pty, w->res.console_pty);
-	r = launch(w, &why);
-	if (r < 0) {
-		if (store_write_report(w->res.vm_dir, true, why.message) < 0)
-			log_warning("%s: %s", vm->config.name, why.message);
-		worker_free(w);
-		resources_remove(&env, vm);
-		return rpc_error_set(e, r, "cannot start %s: %s", vm->config.name,
-				     why.message);
-	}
-	/* Only the worker listens from here on: when it is gone, so is who would answer. */
-	close(take_fd(&w->res.control_fd));
+	vm->worker = w;
 	vm->state = vm->worker_state = VM_STARTING;
 	vm->health = VM_OK;
 	vm->reason[0] = 0;
 	w->start_call = call;
 	vmms_changed(v, vm, VM_CHANGED_STATE);
-	link_open(w);
+	r = find_parents(w, &why);
+	if (r < 0)
+		start_failed(w, r, why.message);
+	else if (!w->chain)
+		launch_or_fail(w);
 	return 0;
 }
 

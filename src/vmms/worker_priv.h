@@ -6,6 +6,7 @@
 #include "rpc/error.h"
 #include "vmms/resources.h"
 #include "vmms/spawn.h"
+#include "vmms/vhd_chain.h"
 #include "vmms/vmms.h"
 #include "vmms/worker.h"
 
@@ -36,6 +37,8 @@ struct worker {
 	struct resources res;
 	bool have_res;
 	struct rpc_call *start_call;
+	struct vhd_chain
+		*chain; /* its images' parents are looked for; there is no process yet */
 
 	char end_reason[512]; /* why vmms ended it, "" when it did not */
 	bool end_is_fault;

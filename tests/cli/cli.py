@@ -170,6 +170,6 @@ class FakeVmms:
         if isinstance(answer, bytes):
             conn.sendall(answer)
             return True
-        body = answer if 'error' in answer else {'result': answer}
+        body = answer if set(answer) == {'error'} else {'result': answer}  # a job has a member of that name
         conn.sendall((json.dumps({'jsonrpc': '2.0', 'id': request['id'], **body}) + '\n').encode())
         return True

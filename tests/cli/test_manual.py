@@ -55,7 +55,7 @@ def section_of(page, verb):
 def verbs_and_options():
     """vmctl(1) has every verb and every option of the code, and no other"""
     page = read(os.path.join(ROOT, 'man', 'vmctl.1'))
-    named = re.findall(r'^\.It Cm ([a-z]+(?: [a-z]+)?)(?= Ar|$)', page, re.MULTILINE)
+    named = re.findall(r'^\.It Cm ([a-z]+(?: [a-z-]+)?)(?= Ar|$)', page, re.MULTILINE)
     equal(sorted(named), sorted(verbs()))
     for verb in verbs():
         has = re.findall(r'^\.It Fl -([a-z-]+)', section_of(page, verb), re.MULTILINE)
@@ -94,8 +94,8 @@ def help_options(program):
 
 @test
 def daemons():
-    """vmms(8) and vmwp(8) have every option that the program's --help has, and no other"""
-    for name in ('vmms', 'vmwp'):
+    """vmms(8), vmvhd(8) and vmwp(8) have every option that the program's --help has, and no other"""
+    for name in ('vmms', 'vmvhd', 'vmwp'):
         page = read(os.path.join(ROOT, 'man', f'{name}.8'))
         program = os.environ.get(name.upper(), '')
         if not program:

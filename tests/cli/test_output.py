@@ -100,6 +100,23 @@ def shows_crash():
     assert out.endswith('The guest crashed (1 times). Its last words:\nKernel panic\n?[2J?31mboo?\n'), out
 
 
+def told(method, result, *argv):
+    """Standard output of a verb that may be told of a job's changes."""
+    with FakeVmms({method: result, 'events.subscribe': {'seq': 1, 'lost': False}}) as fake:
+        status, out, err = vmctl(*argv, sock=fake.path)
+        equal((status, err), (0, ''), argv)
+        return out
+
+
+INFO = {'path': '/vm/a.vhdx', 'format': 'VHDX', 'type': 'dynamic', 'disk_bytes': 1 << 30, 'file_bytes': 4 << 20,
+        'allocated_bytes': 1 << 20, 'block_bytes': 32 << 20, 'logical_bytes': 512, 'physical_bytes': 4096, 'id': None,
+        'needs_replay': False, 'parents': [], 'problem': None}
+JOB = {'job': 7, 'kind': 'vhd.create', 'path': '/vm/a.vhdx', 'state': 'Completed', 'done': 1, 'total': 1,
+       'started': '2026-11-21T12:00:00Z', 'ended': '2026-11-21T12:00:01Z', 'result': INFO, 'error': None}
+CHECKED = {**JOB, 'kind': 'vhd.check', 'result': {'path': '/vm/a.vhdx', 'blocks': 1, 'errors': 0, 'repaired': 0,
+                                                  'lost_bytes': 0, 'first': None}}
+
+
 @test
 def documents():
     """--json prints the result as it is, each verb"""
@@ -113,13 +130,36 @@ def documents():
             ('vm.log', {'lines': ['a', 'b']}, ['log', 'web1']),
             ('events.next', {'events': [EVENT], 'seq': 3, 'lost': False}, ['events']),
             ('host.check', {'ok': True, 'checks': CHECKS[:1]}, ['host', 'check']),
-            ('host.info', {'version': '1', 'vms': 0}, ['host', 'info'])]
+            ('host.info', {'version': '1', 'vms': 0}, ['host', 'info']),
+            ('vhd.info', INFO, ['vhd', 'info', 'a.vhdx']), ('vhd.create', JOB, ['vhd', 'create', 'a.vhdx']),
+            ('vhd.convert', JOB, ['vhd', 'convert', 'a.vhdx', 'b.vhd']), ('vhd.check', CHECKED, ['vhd', 'check', 'a.vhdx']),
+            ('job.list', {'jobs': [JOB]}, ['job', 'list']), ('job.show', JOB, ['job', 'show', '7']),
+            ('job.cancel', JOB, ['job', 'cancel', '7']), ('job.wait', JOB, ['job', 'wait', '7'])]
     covered = {' '.join(argv[:2]) if argv[0] in cli.nouns() else argv[0] for _, _, argv in rows}
     equal(covered, set(cli.verbs()))
     for method, result, argv in rows:
-        out, _ = answer(method, result, *argv, '--json')
+        out = told(method, result, *argv, '--json')
         equal(json.loads(out), result, argv)
         equal(list(json.loads(out)), list(result), 'the order of members')
+
+
+@test
+def disk_images():
+    """vhd and job: what is said of an image, of its check, of a job; golden"""
+    chain = {**INFO, 'type': 'differencing', 'parents': ['/vm/b.vhdx', '/vm/c.vhd'], 'needs_replay': True,
+             'id': '930d6020-272e-4102-899a-3cc913ae0e04', 'problem': '/vm/b.vhdx was changed'}
+    bad = {**CHECKED, 'result': {**CHECKED['result'], 'errors': 2, 'first': 'block 7 overlaps', 'lost_bytes': 4096}}
+    failed = {**JOB, 'job': 8, 'state': 'Failed', 'done': 3, 'total': 8, 'result': None,
+              'error': {'code': -32000, 'message': '/vm/a.vhdx is damaged'}}
+    page = told('vhd.info', chain, 'vhd', 'info', 'a') + told('vhd.create', JOB, 'vhd', 'create', 'a')
+    page += told('vhd.create', {**JOB, 'state': 'Running'}, 'vhd', 'create', 'a', '--detach')
+    page += told('job.list', {'jobs': [JOB, failed]}, 'job', 'list') + told('job.show', failed, 'job', 'show', '8')
+    golden('vhd.txt', page)
+    with FakeVmms({'vhd.check': bad, 'vhd.create': failed, 'events.subscribe': {'seq': 1, 'lost': False}}) as fake:
+        equal(vmctl('vhd', 'check', 'a', sock=fake.path),
+              (1, '/vm/a.vhdx: errors: 2, the first: block 7 overlaps\n'
+                  "/vm/a.vhdx: 4 KiB of the file are used by nothing\n", ''))
+        equal(vmctl('vhd', 'create', 'a', sock=fake.path), (1, '', 'vmctl vhd create: /vm/a.vhdx is damaged\n'))
 
 
 @test

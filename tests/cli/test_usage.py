@@ -3,7 +3,8 @@
 """Wrong use: one line that says what is wrong, on standard error, and the right exit status."""
 from cli import FakeVmms, equal, main, test, verbs, vmctl
 
-WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': []}
+WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'job list': [],
+         'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx']}
 EXTRA = {'set': ['--memory', '64M']}
 
 
@@ -23,7 +24,8 @@ def missing_words():
             status, out, err = vmctl(*verb.split(), *words(verb)[:n])
             equal((status, out), (2, ''), verb)
             one_line(err)
-            assert err.startswith(f'vmctl {verb}: it wants NAME'), err
+            what = {'vhd': 'IMAGE', 'job': 'JOB'}.get(verb.split()[0], 'NAME')
+            assert err.startswith(f'vmctl {verb}: it wants {what}'), err
             assert err.endswith(f'(help: vmctl {verb} --help)\n'), err
 
 
@@ -60,7 +62,7 @@ def unknown_vm():
     """each verb that names a VM passes on what vmms says of an unknown one"""
     error = {'error': {'code': -32001, 'message': 'there is no VM "web1"', 'data': {'errno': 'ENOENT'}}}
     for verb in verbs():
-        if words(verb):
+        if words(verb) and verb.split()[0] not in ('vhd', 'job'):
             with FakeVmms({f'vm.{v}': error for v in
                            'create show start stop restart pause resume console set delete wait log'.split()}) as fake:
                 status, out, err = vmctl(*verb.split(), *words(verb), *EXTRA.get(verb, []), sock=fake.path)

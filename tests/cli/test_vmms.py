@@ -119,7 +119,7 @@ def unknown_vm():
         said = set()
         for verb in cli.verbs():
             more = {'set': ['--cpus', '2'], 'wait': ['off']}.get(verb, [])
-            if verb in ('create', 'list', 'events', 'host check', 'host info'):
+            if verb in ('create', 'list', 'events') or verb.split()[0] in ('host', 'vhd', 'job'):
                 continue
             status, out, err = vmms.vmctl(verb, 'nobody', *more)
             equal((status, out), (1, ''), verb)
