@@ -80,7 +80,7 @@ def check(host, c, actors, ids):
         state = vms[a.name_of_vm]['state'] if a.name_of_vm in vms else None
         if a.pending is None and not a.error:
             assert state == a.state, f'{a.name_of_vm}: {a.state} was answered, {state} is'
-        elif a.pending not in ('create', 'delete'):
+        elif a.state is not None and a.pending not in ('create', 'delete'):
             assert state is not None, f'{a.name_of_vm} was lost at {a.pending}'
     ids |= {v['id'] for v in vms.values()}
     assert set(os.listdir(host.path('state/vms'))) == {v['id'] for v in vms.values()}
