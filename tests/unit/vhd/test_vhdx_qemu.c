@@ -1,129 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The other reader: what we make, qemu-img finds whole and equal; what it makes, we read and write. Skips where it is not installed. */
-#include "vhd/vhdx.h"
-
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* VHDX and qemu-img: what we make, it finds whole and equal; what it makes, we read and write. */
 #include <string.h>
-#include <unistd.h>
 #include "unit/test.h"
+#include "unit/vhd/readers.h"
 
 #define MIB (1u << 20)
-#define BYTES (20u * MIB + 512)
 
-static char folder[] = "/tmp/test_vhdx.XXXXXX";
-static unsigned char *data, *buf;
-static struct image_error error;
-static int result;
+static const char *const image = "image.vhdx";
 
-__printf(1, 2) static int sh(const char *fmt, ...)
+static void use(enum disk_op op, unsigned char *p)
 {
-	char command[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	return system(command);
-}
-
-static bool have_qemu(void)
-{
-	if (sh("qemu-img --version >/dev/null 2>&1") == 0)
-		return true;
-	fprintf(stderr, "SKIP: qemu-img is not installed\n");
-	return false;
-}
-
-static void done(struct disk_req *req, int r)
-{
-	result = r;
-}
-
-static void whole(int fd, enum disk_op what, unsigned char *p)
-{
-	struct aio_params ap = { 0 };
-	struct image_file file = { .fd = fd, .format = IMAGE_VHDX };
-	struct image_params params = { .files = &file,
-				       .nfiles = 1,
-				       .read_only = what == DISK_READ };
-	struct iovec iov = { p, BYTES };
-	struct disk_req req = {
-		.op = what, .len = BYTES, .iov = &iov, .iovcnt = 1, .done = done
-	};
-	struct disk *disk;
-	struct aio *aio;
-
-	ck_assert_msg(image_open(&params, &disk, &error) == 0, "%s", error.message);
-	ck_assert_str_eq(disk->ops->format, "vhdx");
-	ck_assert_uint_eq(disk_bytes(disk), BYTES);
-	ck_assert_int_eq(aio_new(&ap, &aio), 0);
-	disk_submit(disk, aio, &req);
-	aio_drain(aio);
-	ck_assert_int_eq(result, 0);
-	aio_free(aio);
-	disk_unref(disk);
-}
-
-static int open_at(const char *name, int flags)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, flags | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	return fd;
-}
-
-static void setup(void)
-{
-	int fd;
-
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	data = calloc(1, BYTES);
-	buf = malloc(BYTES);
-	for (size_t i = 0; i < BYTES; i++) {
-		if (i / MIB % 3)
-			data[i] = (unsigned char)(i * 7 + (i >> 12));
-	}
-	fd = open_at("raw", O_RDWR | O_CREAT);
-	ck_assert_int_eq(write(fd, data, BYTES), BYTES);
-	close(fd);
-}
-
-static void teardown(void)
-{
-	sh("rm -rf %s", folder);
-	strcpy(folder + strlen(folder) - 6, "XXXXXX");
-	free(data);
-	free(buf);
+	readers_whole(&image, 1, IMAGE_VHDX, op, p, READERS_BYTES);
 }
 
 static void check_with_qemu(void)
 {
-	ck_assert_int_eq(sh("qemu-img check -q %s/image.vhdx", folder), 0);
-	ck_assert_int_eq(sh("qemu-img compare -q %s/raw %s/image.vhdx", folder, folder),
-			 0);
+	ck_assert_int_eq(readers_sh("qemu-img check -q image.vhdx"), 0);
+	ck_assert_int_eq(readers_sh("qemu-img compare -q raw image.vhdx"), 0);
 }
 
 START_TEST(qemu_reads_ours)
 {
-	static const struct vhdx_create_params rows[] = {
-		{ .block_bytes = MIB },
-		{ .block_bytes = 0 },
-		{ .block_bytes = 2 * MIB, .fixed = true },
+	static const struct image_create_params rows[] = {
+		{ .kind = IMAGE_DYNAMIC, .block_bytes = MIB },
+		{ .kind = IMAGE_DYNAMIC, .block_bytes = 0 },
+		{ .kind = IMAGE_FIXED, .block_bytes = 2 * MIB },
 	};
-	struct vhdx_create_params p = rows[_i];
+	struct image_create_params p = rows[_i];
 
-	if (!have_qemu())
-		return;
-	p.disk_bytes = BYTES;
-	p.fd = open_at("image.vhdx", O_RDWR | O_CREAT);
-	ck_assert_int_eq(vhdx_create(&p, &error), 0);
-	whole(p.fd, DISK_WRITE, data);
+	p.format = IMAGE_VHDX;
+	p.disk_bytes = READERS_BYTES;
+	readers_make(image, &p);
+	use(DISK_WRITE, readers_data);
 	check_with_qemu();
 }
 END_TEST
@@ -137,14 +45,13 @@ START_TEST(we_read_and_write_qemus)
 		"subformat=fixed",
 	};
 
-	if (!have_qemu())
-		return;
-	ck_assert_int_eq(sh("qemu-img convert -f raw -O vhdx -o %s %s/raw %s/image.vhdx",
-			    options[_i], folder, folder),
-			 0);
-	whole(open_at("image.vhdx", O_RDWR), DISK_READ, buf);
-	ck_assert_int_eq(memcmp(data, buf, BYTES), 0);
-	whole(open_at("image.vhdx", O_RDWR), DISK_WRITE, data);
+	ck_assert_int_eq(
+		readers_sh("qemu-img convert -f raw -O vhdx -o %s raw image.vhdx",
+			   options[_i]),
+		0);
+	use(DISK_READ, readers_buf);
+	ck_assert_int_eq(memcmp(readers_data, readers_buf, READERS_BYTES), 0);
+	use(DISK_WRITE, readers_data);
 	check_with_qemu();
 }
 END_TEST
@@ -155,11 +62,11 @@ static Suite *suite(void)
 	TCase *t = tcase_create("vhdx_qemu");
 
 	tcase_set_timeout(t, 120);
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, readers_setup, readers_teardown);
 	tcase_add_loop_test(t, qemu_reads_ours, 0, 3);
 	tcase_add_loop_test(t, we_read_and_write_qemus, 0, 4);
 	suite_add_tcase(s, t);
 	return s;
 }
 
-TEST_MAIN(suite)
+TEST_MAIN_NEEDS(suite, readers_no_qemu)
