@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A worker driven without vmms, for the benchmarks and tests that need one VM and nothing else."""
 import array
+import fcntl
 import json
 import os
 import select
@@ -11,6 +12,8 @@ import tempfile
 import time
 import uuid
 
+# Not the range of a vmms that runs here.
+UID_FIRST, UID_COUNT = 1900100000, 60000
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -38,9 +41,11 @@ def pss_kib(pid, guest_mib=64):
 
 
 class Worker:
-    """A vmwp that is handed its descriptors as vmms would hand them."""
+    """A vmwp that is started and handed its descriptors as vmms does it."""
 
-    def __init__(self, kernel, cmdline, cpus=1, memory_mib=64, drives=(), initrd=None, disk_channels=0):
+    def __init__(self, kernel, cmdline, cpus=1, memory_mib=64, drives=(), initrd=None, disk_channels=0,
+                 sandbox="best"):
+        self.sandbox = sandbox
         self.dir = tempfile.mkdtemp(prefix="bench-")
         self.listener = socket.socket(socket.AF_UNIX)
         self.path = os.path.join(self.dir, "worker.sock")
@@ -80,10 +85,23 @@ class Worker:
         self._send("worker.setup", {"config": config, "fds": [r for r, _ in fds]}, [d for _, d in fds])
         self._send("vm.start", {})
         vmwp = os.path.join(build_dir(), "src/vmwp/vmwp")
-        self.t0 = time.perf_counter()
+        launch = os.path.join(build_dir(), "bench/launch")
+        told, tell = os.pipe()
+        name = uuid.uuid4()
+
+        def place():  # launch wants the control socket as 3 and its report's descriptor as 4
+            high = [fcntl.fcntl(d, fcntl.F_DUPFD_CLOEXEC, 64) for d in (fd, tell)]
+            for number, d in enumerate(high, 3):
+                os.dup2(d, number)
+
         self.proc = subprocess.Popen(
-            [vmwp, "--control-fd", str(fd), "--name", "bench", "--id", str(uuid.uuid4())],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[fd])
+            [launch, self.sandbox, str(UID_FIRST + name.int % UID_COUNT), "--",
+             vmwp, "--control-fd", "3", "--name", "bench", "--id", str(name)],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[3, 4], preexec_fn=place)
+        os.close(tell)
+        with os.fdopen(told) as report:
+            self.pid, began = (int(word) for word in report.readline().split())
+        self.t0 = began / 1e9  # just before the fork; perf_counter() is the same clock
         for role, d in fds:
             if role != "console_socket":
                 os.close(d)
@@ -140,7 +158,7 @@ class Worker:
 
     def close(self):
         if self.proc.poll() is None:
-            self.proc.send_signal(signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
         self.proc.wait()
         for s in (self.sock, self.console, self.listener, self.console_listener, self.log):
             s.close()

@@ -400,19 +400,22 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Takes echo and line editing off, and keeps the line open: else its last user's leaving would end the pty for good. */
-static int pty_init(struct chardev *cd, int pty)
+static int pty_init(struct chardev *cd, int pty, int peer)
 {
 	struct termios t;
 	int r;
 
-	cd->pty_peer = ioctl(pty, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (cd->pty_peer < 0 || tcgetattr(cd->pty_peer, &t) < 0)
+	if (peer < 0)
+		peer = cd->pty_peer =
+			ioctl(pty, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (peer < 0 || tcgetattr(peer, &t) < 0)
 		return -errno;
 	cfmakeraw(&t);
-	if (tcsetattr(cd->pty_peer, TCSANOW, &t) < 0 ||
-	    evutil_make_socket_nonblocking(pty))
+	if (tcsetattr(peer, TCSANOW, &t) < 0 || evutil_make_socket_nonblocking(pty))
 		return -errno;
 	r = reader_new(cd, pty, false, 0);
+	if (r == 0)
+		cd->pty_peer = peer;
 	return r;
 }
 
@@ -477,7 +480,7 @@ int chardev_new(struct event_base *base, const struct chardev_config *config,
 		r = events_init(cd);
 	/* Last, as the pty then belongs to its reader. */
 	if (r == 0 && config->pty >= 0)
-		r = pty_init(cd, config->pty);
+		r = pty_init(cd, config->pty, config->pty_peer);
 	if (r < 0) {
 		chardev_dispose(cd);
 		return r;

@@ -27,6 +27,7 @@ struct event_base;
 struct chardev_config {
 	/* Each -1 when there is none. Owned by the chardev once chardev_new() has returned 0. */
 	int pty; /* the master side; its line is made raw, and held open so that it outlives its users */
+	int pty_peer; /* its other side, to hold it open; -1: opened here, which a sandbox forbids */
 	int socket;           /* listening, SOCK_STREAM */
 	int log;              /* a regular file, open for reading and writing */
 	size_t log_max_bytes; /* past it the older half of the log goes; 0: CHARDEV_LOG_BYTES */

@@ -14,7 +14,7 @@
 static char log_process[64];
 static int log_fd = STDERR_FILENO;
 static enum log_level log_most = LOG_LVL_INFO;
-static bool log_journal;
+static bool log_journal, log_terminal;
 
 static __thread char log_name[32];
 
@@ -24,6 +24,7 @@ void log_init(const char *process, int fd, enum log_level most)
 	log_fd = fd;
 	log_most = most;
 	log_journal = fd == STDERR_FILENO && getenv("JOURNAL_STREAM");
+	log_terminal = isatty(fd) == 1;
 }
 
 void log_thread(const char *name)
@@ -43,7 +44,7 @@ static size_t log_prefix(char *buf, size_t size, enum log_level level)
 
 	if (log_journal) {
 		n += (size_t)snprintf(buf, size, "<%d>", level);
-	} else if (!isatty(log_fd)) {
+	} else if (!log_terminal) {
 		clock_gettime(CLOCK_REALTIME, &now);
 		gmtime_r(&now.tv_sec, &tm);
 		n += strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);

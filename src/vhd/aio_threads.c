@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sandbox/sandbox.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -94,6 +95,7 @@ static void *run(void *arg)
 	struct aio_req *req;
 
 	pthread_setname_np(pthread_self(), "aio");
+	sandbox_thread(SANDBOX_IO);
 	pthread_mutex_lock(&t->lock);
 	for (;;) {
 		while (!t->todo.head && !t->stop) {

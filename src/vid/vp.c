@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "sandbox/sandbox.h"
 #include "util/log.h"
 #include "vid/partition_priv.h"
 
@@ -123,6 +124,7 @@ static void *vp_thread(void *opaque)
 	snprintf(name, sizeof(name), "vp %u", vp->index);
 	log_thread(name);
 	vp->open_result = vp_open(vp);
+	sandbox_thread(SANDBOX_VP);
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		vp_stand_locked(vp);
@@ -136,7 +138,7 @@ static void *vp_thread(void *opaque)
 	return NULL;
 }
 
-/* All signals but the kick are blocked in a VP's thread: they are the main thread's. */
+/* All signals but the kick and the sandbox's are blocked in a VP's thread: they are the main thread's. */
 static int vp_thread_start(struct vp *vp)
 {
 	struct partition *p = vp->p;
@@ -146,6 +148,8 @@ static int vp_thread_start(struct vp *vp)
 
 	sigfillset(&mask);
 	sigdelset(&mask, KICK_SIGNAL);
+	sigdelset(&mask,
+		  SIGSYS); /* the sandbox's, which is there before its list for VPs */
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, MAX(VP_STACK_BYTES, (size_t)PTHREAD_STACK_MIN));
 	pthread_sigmask(SIG_BLOCK, &mask, &old);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -52,9 +53,26 @@ void host_info(struct rpc_call *call, void *ctx)
 			  (int)v->registry.count, "workers", workers));
 }
 
+/* What the worker's program cannot know: how vmms starts it. */
+static int add_sandbox(const struct vmms *v, json_t *doc)
+{
+	char text[CONFINE_TEXT];
+	bool note = confine_describe(&v->confine, text);
+	json_t *item = json_pack("{s:s, s:s, s:s}", "name", "sandbox", "result",
+				 note ? "note" : "ok", "text", text);
+
+	return json_array_append_new(json_object_get(doc, "checks"), item);
+}
+
+struct check {
+	const struct vmms *v;
+	struct rpc_call *call;
+};
+
 static void on_checked(void *arg, int r, const char *out, size_t len)
 {
-	struct rpc_call *call = arg;
+	cleanup_free struct check *check = arg;
+	struct rpc_call *call = check->call;
 	char why[160] = "";
 	struct rpc_error e;
 	json_t *j = NULL;
@@ -76,6 +94,11 @@ static void on_checked(void *arg, int r, const char *out, size_t len)
 			why[0] ? why : strerror(-r));
 		return;
 	}
+	if (add_sandbox(check->v, j) < 0) {
+		json_decref(j);
+		rpc_call_fail(call, -ENOMEM, "no memory");
+		return;
+	}
 	rpc_call_reply(call, j);
 }
 
@@ -83,10 +106,17 @@ void host_check(struct rpc_call *call, void *ctx)
 {
 	struct vmms *v = ctx;
 	const char *const argv[] = { v->settings.vmwp, "--host-check", NULL };
-	int r = access(argv[0], X_OK) < 0
-			? -errno
-			: helper_run(v->base, argv, CHECK_SECONDS, on_checked, call);
+	struct check *check = malloc(sizeof(*check));
+	int r = check ? 0 : -ENOMEM;
 
+	if (r == 0) {
+		*check = (struct check){ .v = v, .call = call };
+		r = access(argv[0], X_OK) < 0
+			    ? -errno
+			    : helper_run(v->base, argv, CHECK_SECONDS, on_checked, check);
+	}
+	if (r < 0)
+		free(check);
 	if (r < 0)
 		rpc_call_fail(call, r, "the host cannot be checked: %s: %s", argv[0],
 			      strerror(-r));

@@ -27,6 +27,7 @@ static const char usage[] =
 	"  --socket FILE     where clients connect (default vmms.sock in the run "
 	"folder)\n"
 	"  --vmwp FILE       the worker's program\n"
+	"  --no-sandbox      workers are not locked in: for debugging only\n"
 	"  --log-level L     error, warning, info or debug (default info)\n"
 	"  --help, --version\n"
 	"\n"
@@ -42,6 +43,7 @@ enum {
 	OPT_RUN,
 	OPT_SOCKET,
 	OPT_VMWP,
+	OPT_NO_SANDBOX,
 	OPT_LEVEL,
 	OPT_HELP,
 	OPT_VERSION
@@ -53,6 +55,7 @@ static const struct option options[] = {
 	{ "run-dir", required_argument, NULL, OPT_RUN },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "vmwp", required_argument, NULL, OPT_VMWP },
+	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
 	{ "log-level", required_argument, NULL, OPT_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -95,6 +98,9 @@ static void take_options(int argc, char **argv, struct settings *s)
 			break;
 		case OPT_VMWP:
 			set(&s->vmwp, optarg);
+			break;
+		case OPT_NO_SANDBOX:
+			s->no_sandbox = true;
 			break;
 		case OPT_LEVEL:
 			if (settings_parse_level(optarg, &s->log_level) < 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -62,11 +63,17 @@ static int open_kvm(const char *path, struct resources *r, struct rpc_error *e)
 
 static int open_pty(struct resources *r, struct rpc_error *e)
 {
-	cleanup_fd int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), peer = -1;
 	struct termios t;
+	int n;
 
 	if (fd < 0 || grantpt(fd) < 0 || unlockpt(fd) < 0 ||
 	    ptsname_r(fd, r->console_pty, sizeof(r->console_pty)) != 0)
+		return rpc_error_set(e, -errno, "no terminal for the console: %s",
+				     strerror(errno));
+	/* The worker holds the line open, or its last user's leaving would end it; it can open nothing itself. */
+	peer = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (peer < 0)
 		return rpc_error_set(e, -errno, "no terminal for the console: %s",
 				     strerror(errno));
 	/* A serial line, not a login: what the guest sends is not edited or echoed. */
@@ -74,7 +81,8 @@ static int open_pty(struct resources *r, struct rpc_error *e)
 		cfmakeraw(&t);
 		tcsetattr(fd, TCSANOW, &t);
 	}
-	return resources_add_fd(r, "console_pty", take_fd(&fd), e);
+	n = resources_add_fd(r, "console_pty_peer", take_fd(&peer), e);
+	return n == 0 ? resources_add_fd(r, "console_pty", take_fd(&fd), e) : n;
 }
 
 /* access: O_WRONLY, or O_RDWR for the console's, which its worker trims (back/chardev.h). */

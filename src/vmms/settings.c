@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,12 @@
 #include "util/io.h"
 
 #define SETTINGS_MAX 65536u
+/*
+ * Where neither people nor services have users, nor containers (systemd, UIDS-GIDS): above those, below 2^31.
+ */
+#define DEFAULT_UIDS_FIRST 1900000000u
+#define DEFAULT_UIDS_COUNT 65536u
+#define UIDS_MOST (1u << 24)
 #define DEFAULT_CONFIG "/etc/vmms/vmms.conf"
 
 int settings_parse_level(const char *name, int *ret)
@@ -37,6 +44,41 @@ int settings_parse_level(const char *name, int *ret)
 }
 
 /* ---- the file ---- */
+
+/* "FIRST-LAST". Not root, and not what (uid_t)-1 means. */
+static int parse_uids(const char *text, struct uid_range *ret)
+{
+	uint32_t first, last;
+	int end = 0;
+
+	if (sscanf(text, "%" SCNu32 "-%" SCNu32 "%n", &first, &last, &end) != 2 ||
+	    text[end] || first == 0 || last < first || last == UINT32_MAX ||
+	    last - first >= UIDS_MOST)
+		return -EINVAL;
+	*ret = (struct uid_range){ .first = first, .count = last - first + 1 };
+	return 0;
+}
+
+/* What concerns the sandbox: 1, or 0 when it is another member. */
+static int take_sandbox(struct settings *s, const char *path, const char *key,
+			const char *value, struct rpc_error *e)
+{
+	if (strcmp(key, "sandbox") == 0) {
+		if (!value || (strcmp(value, "on") != 0 && strcmp(value, "off") != 0))
+			return rpc_error_set(e, -EINVAL, "%s: sandbox: must be on or off",
+					     path);
+		s->no_sandbox |= strcmp(value, "off") == 0;
+		return 1;
+	}
+	if (strcmp(key, "worker_uids") != 0)
+		return 0;
+	if (!value || parse_uids(value, &s->worker_uids) < 0)
+		return rpc_error_set(e, -EINVAL,
+				     "%s: worker_uids: must be FIRST-LAST, two numbers "
+				     "of users, as in 1900000000-1900065535",
+				     path);
+	return 1;
+}
 
 /* An array of absolute paths. */
 static int take_folders(struct settings *s, const char *path, const json_t *list,
@@ -66,7 +108,7 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		       const json_t *member, struct rpc_error *e)
 {
 	const char *value = json_string_value(member);
-
+	int r = take_sandbox(s, path, key, value, e);
 	const struct {
 		const char *name;
 		char **to;
@@ -77,6 +119,8 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		{ "group", &s->group },
 	};
 
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (strcmp(key, "log_level") == 0) {
 		int level;
 
@@ -204,6 +248,9 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 		s->kvm_device = strdup("/dev/kvm");
 	if (!s->group)
 		s->group = strdup(root ? "vmms" : "");
+	if (!s->worker_uids.count)
+		s->worker_uids =
+			(struct uid_range){ DEFAULT_UIDS_FIRST, DEFAULT_UIDS_COUNT };
 	if (!s->log_level)
 		s->log_level = LOG_LVL_INFO;
 	if (!s->socket || !s->vmwp || !s->vmvhd || !s->kvm_device || !s->group)

@@ -20,6 +20,10 @@ struct settings {
 	char *kvm_device;   /* /dev/kvm */
 	char *group;        /* whose members may call; "" none. root: vmms; else none */
 	int log_level;      /* enum log_level; 0: not said */
+	bool no_sandbox;    /* for debugging */
+	struct uid_range {  /* of workers' own users; root only */
+		uint32_t first, count; /* count 0: not said */
+	} worker_uids;
 };
 
 /* Fills what is not set yet from the file, then from the defaults. */

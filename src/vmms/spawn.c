@@ -105,12 +105,12 @@ int spawn_gated(const struct spawn *s, struct process *ret, int *ret_gate)
 
 	if (pipe2(gate, O_CLOEXEC) < 0)
 		return -errno;
-	p.pid = fork();
+	p.pid = sandbox_fork(s->sandbox);
 	if (p.pid == 0) {
 		close(gate[1]);
 		child(s, gate[0]);
 	}
-	r = p.pid < 0 ? -errno : 0;
+	r = p.pid < 0 ? (int)p.pid : 0;
 	close(gate[0]);
 	if (r == 0) {
 		p.pidfd = (int)syscall(SYS_pidfd_open, p.pid, 0);

@@ -7,6 +7,7 @@
 #define VMMS_SPAWN_H
 
 #include <sys/types.h>
+#include "sandbox/sandbox.h"
 #include "util/macros.h"
 
 #define SPAWN_FDS_MAX 4
@@ -14,6 +15,8 @@
 struct spawn {
 	const char *const *argv; /* argv[0] is the path */
 	int fds[SPAWN_FDS_MAX];  /* become 0, 1, 2, 3; -1: that one is closed */
+	enum sandbox_mode
+		sandbox; /* it is made in the namespaces of this mode; the rest is its own doing */
 };
 
 struct process {

@@ -238,7 +238,8 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 	registry_init(&v->registry);
 	list_init(&v->looks);
 	v->events = events_new(v->base);
-	if (!v->events) {
+	if (!v->events || confine_init(&v->confine, &v->settings) < 0) {
+		events_free(v->events);
 		instance_close(&v->instance, &v->settings);
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	}
@@ -290,5 +291,6 @@ void vmms_done(struct vmms *v)
 		log_info("stopping; VMs that go on without vmms: %d", left);
 	events_free(v->events);
 	registry_done(&v->registry);
+	confine_done(&v->confine);
 	instance_close(&v->instance, &v->settings);
 }

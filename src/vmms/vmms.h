@@ -10,6 +10,7 @@
 #define VMMS_VMMS_H
 
 #include "rpc/server.h"
+#include "vmms/confine.h"
 #include "vmms/events.h"
 #include "vmms/instance.h"
 #include "vmms/job.h"
@@ -22,6 +23,7 @@ struct vmms {
 	/* fixed after init */
 	struct settings settings;
 	struct instance instance;
+	struct confine confine;
 	struct event_base *base;
 
 	struct registry registry;

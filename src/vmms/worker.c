@@ -22,6 +22,7 @@
 #define FAIL_SECONDS 1
 #define RECORD_MAX 4096u
 #define EXIT_NO_PROGRAM 127
+#define WORKER_ARGS 7
 
 pid_t worker_pid(const struct worker *w)
 {
@@ -54,6 +55,7 @@ static void worker_free(struct worker *w)
 		resources_done(&w->res);
 	if (w->process.pidfd >= 0)
 		close(w->process.pidfd);
+	confine_give_uid(&w->v->confine, w->uid);
 	free(w->console_socket);
 	free(w);
 }
@@ -77,6 +79,8 @@ static bool describe_exit(const struct worker *w, char *ret, size_t size)
 	else if (status == EXIT_NO_PROGRAM)
 		snprintf(ret, size, "the worker's program %s could not be run",
 			 w->v->settings.vmwp);
+	else if (status == SANDBOX_EXIT)
+		snprintf(ret, size, "worker did what its sandbox forbids; see its log");
 	else
 		snprintf(ret, size,
 			 "worker ended with status %d and no report; see its log",
@@ -212,6 +216,7 @@ static struct worker *worker_new(struct vmms *v, struct vm *vm)
 	w->v = v;
 	w->vm = vm;
 	w->process.pidfd = -1;
+	w->uid = SANDBOX_NO_UID;
 	w->kill_ev = event_new(v->base, -1, 0, on_kill, w);
 	if (!w->kill_ev ||
 	    asprintf(&w->console_socket, "%s/vms/%s/" RESOURCES_CONSOLE_SOCKET,
@@ -236,9 +241,10 @@ static int watch(struct worker *w)
 /* What lets the next vmms know the process again. */
 static int write_record(struct worker *w)
 {
-	json_t *j = json_pack("{s:i, s:I, s:s}", "pid", (int)w->process.pid, "starttime",
-			      (json_int_t)w->process.starttime, "console_pty",
-			      w->console_pty);
+	json_t *j = json_pack(
+		"{s:i, s:I, s:s, s:I}", "pid", (int)w->process.pid, "starttime",
+		(json_int_t)w->process.starttime, "console_pty", w->console_pty, "uid",
+		w->uid == SANDBOX_NO_UID ? (json_int_t)-1 : (json_int_t)w->uid);
 	cleanup_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	json_decref(j);
@@ -250,18 +256,17 @@ static int write_record(struct worker *w)
 
 static int launch(struct worker *w, struct rpc_error *e)
 {
-	const char *const argv[] = { w->v->settings.vmwp,
-				     "--control-fd",
-				     "3",
-				     "--name",
-				     w->vm->config.name,
-				     "--id",
-				     w->vm->id_text,
-				     NULL };
+	const char *argv[WORKER_ARGS + CONFINE_ARGS + 1] = {
+		w->v->settings.vmwp, "--control-fd", "3",           "--name",
+		w->vm->config.name,  "--id",         w->vm->id_text
+	};
+	struct confine *c = &w->v->confine;
+	struct confine_args sandbox;
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), gate = -1;
 	const struct spawn s = { .argv = argv,
 				 .fds = { null, w->res.log_fd, w->res.log_fd,
-					  w->res.control_fd } };
+					  w->res.control_fd },
+				 .sandbox = c->host.mode };
 	int r;
 
 	if (access(argv[0], X_OK) < 0)
@@ -269,6 +274,13 @@ static int launch(struct worker *w, struct rpc_error *e)
 				     "the worker's program %s: %s; name it with "
 				     "--vmwp",
 				     argv[0], strerror(errno));
+	r = confine_take_uid(c, &w->vm->id, &w->uid);
+	if (r < 0)
+		return rpc_error_set(e, r,
+				     "all users for workers are in use; make "
+				     "\"worker_uids\" wider");
+	confine_args(c, w->uid, &sandbox);
+	memcpy(argv + WORKER_ARGS, sandbox.argv, sizeof(sandbox.argv));
 	r = spawn_gated(&s, &w->process, &gate);
 	if (r < 0)
 		return rpc_error_set(e, r, "no worker could be started: %s",
@@ -391,13 +403,13 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 /* ---- adoption ---- */
 
 static int read_record(struct vmms *v, const char *id, struct process *ret, char *ret_pty,
-		       size_t pty_size)
+		       size_t pty_size, uid_t *ret_uid)
 {
 	cleanup_fd int dir = openat(v->instance.run_fd, id,
 				    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	cleanup_free char *text = NULL;
 	const char *pty;
-	json_t *j, *pid, *start;
+	json_t *j, *pid, *start, *uid;
 	size_t len;
 	int r;
 
@@ -408,6 +420,8 @@ static int read_record(struct vmms *v, const char *id, struct process *ret, char
 	pid = json_object_get(j, "pid");
 	start = json_object_get(j, "starttime");
 	pty = json_string_value(json_object_get(j, "console_pty"));
+	uid = json_object_get(j, "uid");
+	*ret_uid = json_is_integer(uid) ? (uid_t)json_integer_value(uid) : SANDBOX_NO_UID;
 	snprintf(ret_pty, pty_size, "%s", pty ? pty : "");
 	r = json_is_integer(pid) && json_is_integer(start)
 		    ? process_open((pid_t)json_integer_value(pid),
@@ -426,8 +440,9 @@ bool worker_is_alive(struct vmms *v, const char *id)
 {
 	struct process p;
 	char pty[2];
+	uid_t uid;
 
-	if (read_record(v, id, &p, pty, sizeof(pty)) < 0)
+	if (read_record(v, id, &p, pty, sizeof(pty), &uid) < 0)
 		return false;
 	close(p.pidfd);
 	return true;
@@ -437,7 +452,7 @@ int worker_adopt(struct vmms *v, struct vm *vm)
 {
 	struct worker *w = worker_new(v, vm);
 	int r = w ? read_record(v, vm->id_text, &w->process, w->console_pty,
-				sizeof(w->console_pty))
+				sizeof(w->console_pty), &w->uid)
 		  : -ENOMEM;
 
 	if (r == 0)
@@ -447,6 +462,7 @@ int worker_adopt(struct vmms *v, struct vm *vm)
 			worker_free(w);
 		return r;
 	}
+	confine_keep_uid(&v->confine, w->uid);
 	w->adopted = true;
 	w->up = true;
 	/* Until it says better. */

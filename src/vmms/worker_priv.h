@@ -21,6 +21,7 @@ struct worker {
 	char *console_socket;
 	char console_pty[64];
 	bool adopted;
+	uid_t uid; /* its own user; SANDBOX_NO_UID: vmms's */
 
 	struct event *exit_ev; /* pidfd */
 	struct event *kill_ev; /* SIGKILL, when it has not ended by then */

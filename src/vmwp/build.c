@@ -42,6 +42,7 @@ static int build_board(struct machine *m, const struct machine_fds *fds,
 {
 	const struct chardev_config console = {
 		.pty = fds->console_pty,
+		.pty_peer = fds->console_pty_peer,
 		.socket = fds->console_socket,
 		.log = fds->console_log,
 	};
@@ -149,6 +150,7 @@ int machine_new(const struct vm_config *config, const struct machine_fds *fds,
 		close_if(fds->kernel);
 		close_if(fds->initrd);
 		close_if(fds->console_pty);
+		close_if(fds->console_pty_peer);
 		close_if(fds->console_socket);
 		close_if(fds->console_log);
 		return machine_fail(error, -ENOMEM, "out of memory");
@@ -170,6 +172,7 @@ int machine_new(const struct vm_config *config, const struct machine_fds *fds,
 	if (r < 0) {
 		if (!m->console) {
 			close_if(fds->console_pty);
+			close_if(fds->console_pty_peer);
 			close_if(fds->console_socket);
 			close_if(fds->console_log);
 		}

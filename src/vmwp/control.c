@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sandbox/sandbox.h"
 #include "util/cleanup.h"
 #include "vmwp/status.h"
 #include "vmwp/worker_priv.h"
@@ -80,6 +81,7 @@ static int build(struct worker *w, struct rpc_call *call, struct machine **ret,
 		.kernel = rpc_call_take_fd(call, "kernel"),
 		.initrd = rpc_call_take_fd(call, "initrd"),
 		.console_pty = rpc_call_take_fd(call, "console_pty"),
+		.console_pty_peer = rpc_call_take_fd(call, "console_pty_peer"),
 		.console_socket = rpc_call_take_fd(call, "console_socket"),
 		.console_log = rpc_call_take_fd(call, "console_log"),
 	};
@@ -127,6 +129,11 @@ static void setup(struct rpc_call *call, void *ctx)
 		free(config);
 	} else {
 		w->report_fd = rpc_call_take_fd(call, "report");
+		/* What comes from here on was made by guests: the kernel's file is the first. */
+		r = sandbox_tighten();
+		if (r < 0)
+			machine_fail(&error, r, "the sandbox cannot be tightened: %s",
+				     strerror(-r));
 	}
 	answer(call, r, &error);
 }

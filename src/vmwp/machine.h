@@ -41,7 +41,7 @@ int machine_fail(struct machine_error *error, int err, const char *fmt, ...)
 /* The descriptors a machine is made of; -1 where there is none. */
 struct machine_fds {
 	int kvm, kernel, initrd;
-	int console_pty, console_socket, console_log;
+	int console_pty, console_pty_peer, console_socket, console_log;
 };
 
 struct machine_env {

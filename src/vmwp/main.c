@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,13 @@
 
 #include "util/guid.h"
 #include "util/log.h"
+#include "sandbox/sandbox.h"
 #include "vmwp/host_report.h"
 #include "vmwp/worker.h"
 
 static const char help[] =
-	"Usage: vmwp --control-fd FD --name NAME --id UUID [--log-level LEVEL]\n"
+	"Usage: vmwp --control-fd FD --name NAME --id UUID [--sandbox MODE] [--uid N]\n"
+	"            [--log-level LEVEL]\n"
 	"       vmwp --host-check\n"
 	"\n"
 	"The worker of one virtual machine. vmms starts it; it is not meant to be "
@@ -26,6 +29,11 @@ static const char help[] =
 	"worker\n"
 	"  --name NAME         the VM's name, for the log\n"
 	"  --id UUID           the VM's id\n"
+	"  --sandbox MODE      full, user: it was started in namespaces of its own; "
+	"bare: it "
+	"was\n"
+	"                      not (default); off: none, for debugging\n"
+	"  --uid N             the user that it becomes, where it was started by root\n"
 	"  --log-level LEVEL   error, warning, info or debug (default info)\n"
 	"  --host-check        print as JSON whether this host can run VMs, and what is "
 	"missing\n"
@@ -35,6 +43,7 @@ static const char help[] =
 
 struct options {
 	struct worker_options worker;
+	struct sandbox_params sandbox;
 	enum log_level level;
 	bool host_check;
 };
@@ -75,18 +84,54 @@ static int parse_fd(const char *s, int *ret)
 	return 0;
 }
 
-enum { OPT_CONTROL = 256, OPT_NAME, OPT_ID, OPT_LEVEL, OPT_CHECK, OPT_HELP, OPT_VERSION };
+enum {
+	OPT_CONTROL = 256,
+	OPT_NAME,
+	OPT_ID,
+	OPT_SANDBOX,
+	OPT_UID,
+	OPT_LEVEL,
+	OPT_CHECK,
+	OPT_HELP,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "control-fd", required_argument, NULL, OPT_CONTROL },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "id", required_argument, NULL, OPT_ID },
+	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
+	{ "uid", required_argument, NULL, OPT_UID },
 	{ "log-level", required_argument, NULL, OPT_LEVEL },
 	{ "host-check", no_argument, NULL, OPT_CHECK },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ 0 },
 };
+
+static int parse_sandbox(const char *s, enum sandbox_mode *ret)
+{
+	if (sandbox_mode_parse(s, ret) == 0)
+		return 0;
+	fprintf(stderr, "vmwp: '%s' is none of full, user, bare, off\n", s);
+	return -EINVAL;
+}
+
+/* 0 is none: what becomes root is in no sandbox. */
+static int parse_uid(const char *s, uid_t *ret)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || end == s || *end || *s == '-' || v == 0 || v >= SANDBOX_NO_UID) {
+		fprintf(stderr, "vmwp: '%s' is not a number of a user\n", s);
+		return -EINVAL;
+	}
+	*ret = (uid_t)v;
+	return 0;
+}
 
 static int parse_one(int opt, struct options *o)
 {
@@ -101,6 +146,10 @@ static int parse_one(int opt, struct options *o)
 			return 0;
 		fprintf(stderr, "vmwp: '%s' is not a UUID\n", optarg);
 		return -EINVAL;
+	case OPT_SANDBOX:
+		return parse_sandbox(optarg, &o->sandbox.mode);
+	case OPT_UID:
+		return parse_uid(optarg, &o->sandbox.uid);
 	case OPT_LEVEL:
 		return parse_level(optarg, &o->level);
 	case OPT_CHECK:
@@ -139,9 +188,29 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return 0;
 }
 
+static int enter_sandbox(const struct sandbox_params *params)
+{
+	struct sandbox_missing missing;
+	int r;
+
+	/* jansson's hash tables want a random number, which it reads from a path. */
+	json_object_seed(0);
+	r = sandbox_enter(params, &missing);
+
+	if (r < 0)
+		log_err("cannot enter the sandbox (%s): %s",
+			sandbox_mode_name(params->mode), strerror(-r));
+	else if (missing.landlock)
+		log_info("this host's kernel has no Landlock; the rest of the sandbox "
+			 "stands");
+	return r;
+}
+
 int main(int argc, char **argv)
 {
-	struct options o = { .worker = { .control_fd = -1 }, .level = LOG_LVL_INFO };
+	struct options o = { .worker = { .control_fd = -1 },
+			     .sandbox = { .mode = SANDBOX_BARE, .uid = SANDBOX_NO_UID },
+			     .level = LOG_LVL_INFO };
 	char process[64];
 
 	if (parse_options(argc, argv, &o) < 0) {
@@ -152,5 +221,5 @@ int main(int argc, char **argv)
 		return host_report_print();
 	snprintf(process, sizeof(process), "vmwp/%s", o.worker.name);
 	log_init(process, STDERR_FILENO, o.level);
-	return worker_run(&o.worker);
+	return enter_sandbox(&o.sandbox) < 0 ? EXIT_FAILURE : worker_run(&o.worker);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include "sandbox/sandbox.h"
 #include "util/log.h"
 #include "vsp/vsp_priv.h"
 
@@ -37,6 +38,7 @@ static void *serve(void *arg)
 	snprintf(name, sizeof(name), "%s/%u", channel_name(vc->ch),
 		 channel_sub_index(vc->ch));
 	log_thread(name);
+	sandbox_thread(SANDBOX_VSP);
 	for (;;) {
 		more = vsp_turn(vc, io);
 		if (VSP_MODE(vc->wish) == VSP_STOP && vsp_still(vc))

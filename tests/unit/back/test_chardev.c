@@ -47,7 +47,7 @@ static const struct chardev_handler port = { .input = port_input,
 
 static void setup(void)
 {
-	struct chardev_config c = { .log_max_bytes = 0 };
+	struct chardev_config c = { .pty_peer = -1 };
 
 	typed_len = writables = 0;
 	room = sizeof(typed);
@@ -398,7 +398,7 @@ END_TEST
 
 START_TEST(bad_descriptors_stay_the_callers)
 {
-	struct chardev_config c = { .pty = -1, .socket = -1 };
+	struct chardev_config c = { .pty = -1, .pty_peer = -1, .socket = -1 };
 	struct chardev *other = NULL;
 	int p[2];
 

@@ -342,9 +342,9 @@ START_TEST(com1_reaches_the_console)
 {
 	struct event_base *loop = event_base_new();
 	char path[] = "/tmp/test_board.XXXXXX", text[8] = "";
-	const struct chardev_config config = { .pty = -1,
-					       .socket = -1,
-					       .log = mkstemp(path) };
+	const struct chardev_config config = {
+		.pty = -1, .pty_peer = -1, .socket = -1, .log = mkstemp(path)
+	};
 	struct chardev *cd;
 	struct board_env e = env();
 	int fd = open(path, O_RDONLY);

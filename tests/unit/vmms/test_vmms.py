@@ -93,7 +93,11 @@ def leftovers(host):
 def settings(host):
     """wrong options and settings, and folders that cannot be: one line, nothing left"""
     for text, words in ((b'{', 'line 1'), (b'[]', 'must hold a JSON object'), (b'{"colour": 1}', 'no such setting'),
-                        (b'{"state_dir": "x"}', 'absolute path'), (b'{"log_level": "loud"}', 'log_level')):
+                        (b'{"state_dir": "x"}', 'absolute path'), (b'{"log_level": "loud"}', 'log_level'),
+                        (b'{"sandbox": "maybe"}', 'on or off'), (b'{"sandbox": true}', 'on or off'),
+                        (b'{"worker_uids": "0-5"}', 'FIRST-LAST'), (b'{"worker_uids": "9-5"}', 'FIRST-LAST'),
+                        (b'{"worker_uids": "5"}', 'FIRST-LAST'), (b'{"worker_uids": "5-9x"}', 'FIRST-LAST'),
+                        (b'{"worker_uids": "1-4294967295"}', 'FIRST-LAST')):
         host.file('vmms.conf', text)
         status, said = host.run_to_end()
         assert status == 1 and words in said and said.count('\n') == 1, said
@@ -134,13 +138,15 @@ def a_run(host):
     fails(WRONG_STATE, 'started already', c.call, 'vm.start', vm='web1')
     fails(WRONG_STATE, 'stop it first', c.call, 'vm.delete', vm='web1')
     facts = host.worker(vm['id']).call('test.facts')
-    assert facts['argv'] == ['--control-fd', '3', '--name', 'web1', '--id', vm['id']], facts
+    assert facts['argv'][:6] == ['--control-fd', '3', '--name', 'web1', '--id', vm['id']], facts
+    assert facts['argv'][6:7] == ['--sandbox'] and facts['argv'][7] in ('full', 'user', 'bare'), facts
     assert facts['open_at_start'] == [3, 4], facts  # 4: the listing of the folder itself
-    assert facts['roles'] == ['console_log', 'console_pty', 'console_socket', 'kernel', 'kvm', 'report', 'scsi/0/0']
+    assert facts['roles'] == ['console_log', 'console_pty', 'console_pty_peer', 'console_socket', 'kernel', 'kvm',
+                              'report', 'scsi/0/0']
     assert facts['stdin'] == '/dev/null' and facts['stdout'].endswith(f'{vm["id"]}/vm.log')
     assert 'NOTIFY_SOCKET' not in facts['env']
     shown = c.call('vm.show', vm='web1')
-    assert facts['sid'] == shown['worker_pid'] != os.getsid(0)
+    assert os.getsid(shown['worker_pid']) == shown['worker_pid'] != os.getsid(0)
     assert facts['config'] == shown['config'] and shown['status']['vmbus_version'] == '5.3'
     where = c.call('vm.console', vm='web1')
     assert where == {'socket': shown['console_socket'], 'pty': shown['console_pty']}
