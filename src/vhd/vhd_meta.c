@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+#include "sandbox/sandbox.h"
+
 static void push_locked(struct vhd *v, struct disk_req *req)
 {
 	req->bounce = NULL;
@@ -76,6 +78,7 @@ static void *run(void *arg)
 	struct vhd *v = arg;
 
 	pthread_setname_np(pthread_self(), "vhd");
+	sandbox_thread(SANDBOX_IO);
 	pthread_mutex_lock(&v->lock);
 	for (;;) {
 		struct disk_load *loads;

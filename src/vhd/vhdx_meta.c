@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "sandbox/sandbox.h"
 #include "vhd/file.h"
 
 #define ZERO_BLOCKS_A_TURN 512u
@@ -112,6 +113,7 @@ static void *run(void *arg)
 	struct disk_req *req;
 
 	pthread_setname_np(pthread_self(), "vhdx");
+	sandbox_thread(SANDBOX_IO);
 	pthread_mutex_lock(&v->lock);
 	for (;;) {
 		while (!v->queue && !v->loads && !v->stop)
