@@ -229,7 +229,7 @@ static int check_chain(struct vhd_process *p, int child, const struct stat *st,
 				"parent is with 'vmctl vhd set-parent'",
 				files[i].path, depth);
 	}
-	if (depth >= VHD_CHAIN_MAX)
+	if (depth > VHD_CHAIN_MAX)
 		return rpc_error_set(e, -ELOOP,
 				     "%s: its chain of parents is longer than %u files; "
 				     "merge some of them",

@@ -183,10 +183,10 @@ json_t *vm_show(const struct vm *vm, const char *log_path)
 
 	more = json_pack("{s:o, s:o, s:s?, s:s?, s:s, s:O?}", "config",
 			 config_to_json(&vm->config), "worker_pid",
-			 w ? json_integer(worker_pid(w)) : json_null(), "console_socket",
-			 w ? worker_console_socket(w) : NULL, "console_pty",
-			 w ? worker_console_pty(w) : NULL, "log", log_path, "status",
-			 vm->status);
+			 w && worker_pid(w) ? json_integer(worker_pid(w)) : json_null(),
+			 "console_socket", w ? worker_console_socket(w) : NULL,
+			 "console_pty", w ? worker_console_pty(w) : NULL, "log", log_path,
+			 "status", vm->status);
 	if (!doc || !more || json_object_update_new(doc, more) < 0) {
 		json_decref(doc);
 		return NULL;

@@ -37,6 +37,7 @@ listener = socket.socket(fileno=int(args['--control-fd']))
 conns = []
 fds = {}
 config = None
+parents = None
 started = 0.0
 status = {
     'state': 'Off', 'health': 'Ok', 'reason': None, 'uptime_us': 0, 'vmbus_version': None,
@@ -91,14 +92,14 @@ def hello(conn, p):
 
 
 def setup(conn, p):
-    global config
+    global config, parents
     if kind == 'dies':
         sys.exit(3)
     if kind == 'refuses':
         raise Fail(-32000, 'the kernel is neither a bzImage nor a PVH ELF file')
     if len(conn.fds) != len(p['fds']):
         raise Fail(-32602, f'{len(p["fds"])} descriptors named, {len(conn.fds)} came')
-    config = p['config']
+    config, parents = p['config'], p.get('parents')
     fds.update(zip(p['fds'], conn.fds))
     conn.fds = []
     return {}
@@ -140,7 +141,7 @@ def turn_off(conn, p):
 def facts(conn, p):
     return {'open_at_start': open_at_start, 'sid': os.getsid(0), 'argv': sys.argv[1:], 'roles': sorted(fds),
             'config': config, 'stdin': os.readlink('/proc/self/fd/0'), 'stdout': os.readlink('/proc/self/fd/1'),
-            'services': services, 'env': sorted(os.environ)}
+            'services': services, 'parents': parents, 'env': sorted(os.environ)}
 
 
 services = []
