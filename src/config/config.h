@@ -16,6 +16,13 @@
  *           "path": "/path" | null,         a raw file or block device; null: a DVD drive without a medium
  *           "read_only": false } ] } ],     a DVD always is
  *     "disk_channels": 0,                   of each controller, at most one a VP; 0: config_disk_channels() decides
+ *     "nics": [ {                           up to 8 network adapters, by their number
+ *         "kind": "user" | "tap" | "none",  required
+ *         "mac": "00:15:5d:…" | null,       null: one of the VM's own, the same at each start
+ *         "tap": "tap0" | null,             for "tap", required: the host's interface
+ *         "host_loopback": false,           for "user": the gateway leads to the host's 127.0.0.1
+ *         "forwards": [ { "protocol": "tcp" | "udp", "address": "127.0.0.1",
+ *                         "port": 2222, "guest_port": 22 } ] } ],   for "user", up to 16
  *     "integration": { "heartbeat": true, "shutdown": true, "time_sync": true },
  *     "on_triple_fault": "reset" | "off" }
  *
@@ -46,6 +53,28 @@
 #define CONFIG_CONTROLLERS_MAX 4u
 #define CONFIG_LUNS_MAX 64u
 
+#define CONFIG_NICS_MAX 8u
+#define CONFIG_FORWARDS_MAX 16u
+#define CONFIG_MAC_BYTES 6u
+
+enum nic_kind { NIC_NONE, NIC_USER, NIC_TAP };
+
+struct nic_forward {
+	bool udp;
+	uint32_t address; /* of the host, in network order */
+	uint16_t port, guest_port;
+};
+
+struct nic_config {
+	enum nic_kind kind;
+	bool has_mac;
+	uint8_t mac[CONFIG_MAC_BYTES];
+	char tap[16]; /* IFNAMSIZ */
+	bool host_loopback;
+	struct nic_forward forwards[CONFIG_FORWARDS_MAX];
+	size_t forward_count;
+};
+
 enum drive_kind { DRIVE_DISK, DRIVE_DVD };
 enum on_triple_fault { TRIPLE_FAULT_RESET, TRIPLE_FAULT_OFF };
 
@@ -66,6 +95,8 @@ struct vm_config {
 	unsigned int controllers;
 	struct drive_config *drives; /* by controller, then lun */
 	size_t drive_count;
+	struct nic_config nics[CONFIG_NICS_MAX];
+	size_t nic_count;
 	unsigned int disk_channels; /* as asked; 0: automatic */
 	struct {
 		bool heartbeat, shutdown, time_sync;
@@ -89,6 +120,13 @@ json_t *config_to_json(const struct vm_config *c);
 json_t *config_drive_to_json(const struct drive_config *d);
 int config_drive_from_json(const json_t *text, unsigned int controller,
 			   struct drive_config *ret, struct config_error *e) __must_check;
+/* One adapter of it, a member of "nics". Needs no config_done. */
+json_t *config_nic_to_json(const struct nic_config *n);
+int config_nic_from_json(const json_t *text, struct nic_config *ret,
+			 struct config_error *e) __must_check;
+const char *config_nic_kind(enum nic_kind kind);
+/* "00:15:5d:01:02:03". -EINVAL. */
+int config_parse_mac(const char *text, uint8_t ret[CONFIG_MAC_BYTES]) __must_check;
 void config_done(struct vm_config *c);
 void config_drive_done(struct drive_config *d);
 

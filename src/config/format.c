@@ -42,18 +42,31 @@ static json_t *scsi_to_json(const struct vm_config *c)
 	return controllers;
 }
 
+static json_t *nics_to_json(const struct vm_config *c)
+{
+	json_t *nics = json_array();
+
+	for (size_t i = 0; i < c->nic_count; i++) {
+		if (json_array_append_new(nics, config_nic_to_json(&c->nics[i])) < 0) {
+			json_decref(nics);
+			return NULL;
+		}
+	}
+	return nics;
+}
+
 json_t *config_to_json(const struct vm_config *c)
 {
 	return json_pack("{s:i, s:s, s:s, s:{s:i}, s:{s:I}, s:{s:s?, s:s?, s:s}, s:o, "
-			 "s:i, s:{s:b, s:b, s:b}, s:s}",
+			 "s:i, s:o, s:{s:b, s:b, s:b}, s:s}",
 			 "schema", CONFIG_SCHEMA, "name", c->name, "notes", c->notes,
 			 "processors", "count", (int)c->processors, "memory", "bytes",
 			 (json_int_t)c->memory_bytes, "boot", "kernel", c->kernel,
 			 "initrd", c->initrd, "cmdline", c->cmdline, "scsi",
-			 scsi_to_json(c), "disk_channels", (int)c->disk_channels,
-			 "integration", "heartbeat", c->integration.heartbeat, "shutdown",
-			 c->integration.shutdown, "time_sync", c->integration.time_sync,
-			 "on_triple_fault",
+			 scsi_to_json(c), "disk_channels", (int)c->disk_channels, "nics",
+			 nics_to_json(c), "integration", "heartbeat",
+			 c->integration.heartbeat, "shutdown", c->integration.shutdown,
+			 "time_sync", c->integration.time_sync, "on_triple_fault",
 			 c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset");
 }
 

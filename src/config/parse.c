@@ -425,6 +425,36 @@ static int read_scsi(struct reader *r, const struct member *m, const json_t *v)
 	return 0;
 }
 
+/* ---- network adapters ---- */
+
+static bool same_mac(const struct nic_config *a, const struct nic_config *b)
+{
+	return a->has_mac && b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
+
+static int read_nics(struct reader *r, const struct member *m, const json_t *v)
+{
+	struct vm_config *c = r->config;
+	struct config_error inner;
+	const json_t *item;
+	size_t i;
+
+	if (!json_is_array(v) || json_array_size(v) > CONFIG_NICS_MAX)
+		return bad(r, "nics: must be an array of at most %u adapters",
+			   CONFIG_NICS_MAX);
+	json_array_foreach (v, i, item) {
+		if (config_nic_from_json(item, &c->nics[i], &inner) < 0)
+			return bad(r, "nics[%zu].%.300s", i, inner.message);
+		for (size_t k = 0; k < i; k++) {
+			if (same_mac(&c->nics[i], &c->nics[k]))
+				return bad(r, "nics[%zu].mac: adapter %zu has the same",
+					   i, k);
+		}
+		c->nic_count = i + 1;
+	}
+	return 0;
+}
+
 static const struct member top_members[] = {
 	{ "schema", true, read_schema },
 	{ "name", true, read_name },
@@ -435,6 +465,7 @@ static const struct member top_members[] = {
 	{ "boot", false, read_boot },
 	{ "scsi", false, read_scsi },
 	{ "disk_channels", false, read_disk_channels },
+	{ "nics", false, read_nics },
 	{ "integration", false, read_integration },
 	{ "on_triple_fault", false, read_triple_fault },
 	{ NULL },

@@ -37,31 +37,38 @@
 		"lun", RPC_INTEGER, REQ, .min = 0, .max = 63, .description = "unit" \
 	}
 
-#define STATUS_ROWS                                                              \
-	{ "state", RPC_STRING, REQ, .description = "state of the VM",            \
-	  .choices = "Off|Starting|Running|Pausing|Paused|Stopping|Resetting" }, \
-		{ "health", RPC_STRING, REQ, .choices = "Ok|Critical",           \
-		  .description = "Critical: see reason" },                       \
-		{ "reason", RPC_STRING, REQ, .nullable = true,                   \
-		  .description = "why it is Off or Critical" },                  \
-		{ "uptime_us", RPC_INTEGER, REQ,                                 \
-		  .description = "since its VPs first ran" },                    \
-		{ "vmbus_version", RPC_STRING, REQ, .nullable = true,            \
-		  .description = "what the guest negotiated" },                  \
-		{ "heartbeat", RPC_STRING, REQ,                                  \
-		  .choices = "Ok|No contact|Lost communication|Disabled",        \
-		  .description = "of the heartbeat integration service" },       \
-		{ "integration", RPC_OBJECT, REQ,                                \
-		  .description = "services: enabled, version" },                 \
-		{ "crash", RPC_OBJECT, REQ, .nullable = true,                    \
-		  .description = "the guest's last: count, params, text" },      \
-		{ "channels", RPC_ARRAY, REQ,                                    \
-		  .description = "of VMBus, with counters" },                    \
-		{ "vps", RPC_ARRAY, REQ,                                         \
-		  .description = "virtual processors, with counters" },          \
-	{                                                                        \
-		"resets", RPC_INTEGER, REQ,                                      \
-			.description = "of the guest since it started"           \
+#define NIC                                                                       \
+	{                                                                         \
+		"index", RPC_INTEGER, REQ, .min = 0, .max = 7,                    \
+					   .description = "number of the adapter" \
+	}
+
+#define STATUS_ROWS                                                                      \
+	{ "state", RPC_STRING, REQ, .description = "state of the VM",                    \
+	  .choices = "Off|Starting|Running|Pausing|Paused|Stopping|Resetting" },         \
+		{ "health", RPC_STRING, REQ, .choices = "Ok|Critical",                   \
+		  .description = "Critical: see reason" },                               \
+		{ "reason", RPC_STRING, REQ, .nullable = true,                           \
+		  .description = "why it is Off or Critical" },                          \
+		{ "uptime_us", RPC_INTEGER, REQ,                                         \
+		  .description = "since its VPs first ran" },                            \
+		{ "vmbus_version", RPC_STRING, REQ, .nullable = true,                    \
+		  .description = "what the guest negotiated" },                          \
+		{ "heartbeat", RPC_STRING, REQ,                                          \
+		  .choices = "Ok|No contact|Lost communication|Disabled",                \
+		  .description = "of the heartbeat integration service" },               \
+		{ "integration", RPC_OBJECT, REQ,                                        \
+		  .description = "services: enabled, version" },                         \
+		{ "crash", RPC_OBJECT, REQ, .nullable = true,                            \
+		  .description = "the guest's last: count, params, text" },              \
+		{ "channels", RPC_ARRAY, REQ,                                            \
+		  .description = "of VMBus, with counters" },                            \
+		{ "vps", RPC_ARRAY, REQ,                                                 \
+		  .description = "virtual processors, with counters" },                  \
+		{ "resets", RPC_INTEGER, REQ,                                            \
+		  .description = "of the guest since it started" },                      \
+	{                                                                                \
+		"nics", RPC_ARRAY, REQ, .description = "network adapters, with counters" \
 	}
 
 static const struct rpc_field status_fields[] = { STATUS_ROWS, END };
@@ -123,6 +130,19 @@ static const struct rpc_method table[] = {
 	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_EXISTS, 0 } },
 	{ "drive.detach", "Takes a drive from the running VM.", RPC_RIGHT_ADMIN,
 	  FIELDS{ CONTROLLER, LUN, END }, NOTHING,
+	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+	{ "nic.attach", "Plugs a network adapter into the running VM.", RPC_RIGHT_ADMIN,
+	  FIELDS{ NIC,
+		  { "nic", RPC_OBJECT, REQ,
+		    .description = "a member of nics in vm.json(5)" },
+		  FDS("one role nic/N, or none for kind none"),
+		  END },
+	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_EXISTS, 0 } },
+	{ "nic.detach", "Takes a network adapter out of the running VM.", RPC_RIGHT_ADMIN,
+	  FIELDS{ NIC, END }, NOTHING,
+	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+	{ "nic.link", "Plugs an adapter's cable in, or pulls it.", RPC_RIGHT_ADMIN,
+	  FIELDS{ NIC, { "up", RPC_BOOL, REQ, .description = "in" }, END }, NOTHING,
 	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
 	{ "dvd.change", "Loads or ejects the medium of a DVD drive.", RPC_RIGHT_ADMIN,
 	  FIELDS{ CONTROLLER, LUN, FDS("one role scsi/C/L, or none to eject"), END },

@@ -107,6 +107,30 @@ static int add_drives(const struct vmctl *v, const struct args *a, json_t *doc)
 	return VMCTL_DONE;
 }
 
+/* --nic, in the order given; without any a network behind address translation, so that a new guest is on line. A status. */
+static int add_nics(const struct vmctl *v, const struct args *a, json_t *doc)
+{
+	json_t *nics = json_array(), *nic;
+
+	json_object_set_new(doc, "nics", nics);
+	if (!args_has(a, "nic"))
+		return nic_parse(v, "user", &nic) || json_array_append_new(nics, nic) < 0
+			       ? VMCTL_FAILED
+			       : VMCTL_DONE;
+	for (size_t i = 0; i < a->nvalues; i++) {
+		int status;
+
+		if (strcmp(a->values[i].option->name, "nic") != 0 ||
+		    strcmp(a->values[i].text, "none") == 0)
+			continue;
+		status = nic_parse(v, a->values[i].text, &nic);
+		if (status)
+			return status;
+		json_array_append_new(nics, nic);
+	}
+	return VMCTL_DONE;
+}
+
 int verb_create(struct vmctl *v, const struct args *a)
 {
 	json_auto_t *config =
@@ -120,6 +144,8 @@ int verb_create(struct vmctl *v, const struct args *a)
 	status = add_members(v, a, config);
 	if (status == VMCTL_DONE)
 		status = add_drives(v, a, config);
+	if (status == VMCTL_DONE)
+		status = add_nics(v, a, config);
 	if (status == VMCTL_DONE)
 		status = call(v, v->verb->method, json_pack("{s:O}", "config", config),
 			      &summary);

@@ -212,6 +212,8 @@ int verb_show(struct vmctl *v, const struct args *a)
 	print_shape(vm);
 	print_places(vm);
 	r = print_drives(v, vm);
+	if (r == 0)
+		r = nic_print(v, vm, "Network adapters");
 	if (r == 0 && json_is_object(status))
 		r = print_status(v, status);
 	return r < 0 ? fail(v, "out of memory") : VMCTL_DONE;

@@ -73,6 +73,8 @@ const struct verb verbs[] = {
 		     .help = "a disk; may be given again" },
 		   { "dvd", OPT_PATH, "FILE", .repeat = true,
 		     .help = "a DVD with this ISO image; may be given again" },
+		   { "nic", OPT_TEXT, "NIC", .repeat = true,
+		     .help = "a network adapter (user); may be given again; none" },
 		   END },
 	  "create web1 --memory 2G --cpus 2 --kernel vmlinuz --initrd initrd.img "
 	  "--cmdline 'root=/dev/sda console=ttyS0' --disk web1.img\n"
@@ -302,6 +304,40 @@ const struct verb verbs[] = {
 	  "job wait 7 --timeout 3600",
 	  "job.wait",
 	  verb_job_wait },
+	{ "nic list",
+	  "NAME",
+	  { WORD_VM },
+	  "list a VM's network adapters",
+	  NULL,
+	  NULL,
+	  "nic list web1",
+	  "vm.show",
+	  verb_nic_list },
+	{ "nic add",
+	  "NAME NIC",
+	  { WORD_VM, WORD_NAME },
+	  "give a VM that is off a network adapter",
+	  "NIC is user (behind address translation, with DHCP and DNS), tap=INTERFACE, "
+	  "or "
+	  "none (a\n"
+	  "cable that leads nowhere), then any of ,mac=ADDRESS and for user ,host (the "
+	  "gateway's\n"
+	  "address 10.0.2.2 leads to what listens on this host's 127.0.0.1) and\n"
+	  ",forward=tcp|udp:[ADDRESS:]PORT:GUEST_PORT.",
+	  NULL,
+	  "nic add web1 user,forward=tcp:2222:22\nnic add web1 "
+	  "tap=tap0,mac=00:15:5d:00:00:01",
+	  "vm.set",
+	  verb_nic_add },
+	{ "nic remove",
+	  "NAME NUMBER",
+	  { WORD_VM, WORD_NAME },
+	  "take a network adapter from a VM that is off",
+	  NULL,
+	  NULL,
+	  "nic remove web1 0",
+	  "vm.set",
+	  verb_nic_remove },
 	{ "host check",
 	  "",
 	  { WORD_NONE },

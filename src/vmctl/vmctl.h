@@ -96,6 +96,10 @@ int job_follow(struct vmctl *v, json_t **job) __must_check;
 bool job_is_over(const json_t *job);
 /* VMCTL_DONE for a completed one; else the message of its error. */
 int job_report(const struct vmctl *v, const json_t *job) __must_check;
+/* nic.c: the text of --nic; VMCTL_DONE with a new reference, or an exit status after a message. */
+int nic_parse(const struct vmctl *v, const char *text, json_t **ret);
+/* The adapters of what vm.show answered, below a title if there is one; negative without memory. */
+int nic_print(const struct vmctl *v, const json_t *vm, const char *title);
 
 /* The verbs, by the file of their group. */
 int verb_create(struct vmctl *v, const struct args *a);
@@ -117,6 +121,9 @@ int verb_vhd_info(struct vmctl *v, const struct args *a);
 int verb_job_list(struct vmctl *v, const struct args *a);
 int verb_job(struct vmctl *v, const struct args *a);
 int verb_job_wait(struct vmctl *v, const struct args *a);
+int verb_nic_list(struct vmctl *v, const struct args *a);
+int verb_nic_add(struct vmctl *v, const struct args *a);
+int verb_nic_remove(struct vmctl *v, const struct args *a);
 int verb_host_check(struct vmctl *v, const struct args *a);
 int verb_host_info(struct vmctl *v, const struct args *a);
 

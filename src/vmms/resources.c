@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "vmms/images.h"
+#include "vmms/nic.h"
 #include "vmms/store.h"
 
 #define LOG_BYTES_MAX (1 << 20) /* of a log from earlier runs; then it becomes <name>.1 */
@@ -180,6 +181,26 @@ static int open_drives(const struct registry *reg, const struct vm *vm,
 	return 0;
 }
 
+/* After the log is open: what serves an adapter writes there. */
+static int open_nics(const struct resources_env *env, const struct vm *vm,
+		     struct resources *r, struct rpc_error *e)
+{
+	for (size_t i = 0; i < vm->config.nic_count; i++) {
+		char role[32];
+		int fd, n = nic_open(env->base, env->settings, vm->config.name,
+				     (unsigned int)i, &vm->config.nics[i], r->log_fd, &fd,
+				     e);
+
+		if (n < 0)
+			return n;
+		snprintf(role, sizeof(role), "nic/%zu", i);
+		n = fd < 0 ? 0 : add_fd(r, role, fd, e);
+		if (n < 0)
+			return n;
+	}
+	return 0;
+}
+
 static int make_run_dir(const struct resources_env *env, const struct vm *vm,
 			struct resources *r, struct rpc_error *e)
 {
@@ -221,7 +242,9 @@ static int open_all(const struct resources_env *env, const struct vm *vm,
 		n = make_run_dir(env, vm, r, e);
 	if (n == 0)
 		n = open_sockets(r, env->instance->gid, e);
-	return n == 0 ? open_files(r, e) : n;
+	if (n == 0)
+		n = open_files(r, e);
+	return n == 0 ? open_nics(env, vm, r, e) : n;
 }
 
 int resources_open(const struct resources_env *env, const struct vm *vm,

@@ -15,7 +15,7 @@
 #include "vmms/vhd_process.h"
 
 /* More than a message carries (VHD_FILES_MAX) is refused when it is sent. */
-#define RESOURCES_FDS_MAX (8 + CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX)
+#define RESOURCES_FDS_MAX (8 + CONFIG_NICS_MAX + CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX)
 #define RESOURCES_WORKER_SOCKET "worker.sock"
 #define RESOURCES_CONSOLE_SOCKET "console.sock"
 #define RESOURCES_RECORD "worker.json"
@@ -37,6 +37,7 @@ struct resources_env {
 	const struct settings *settings;
 	const struct instance *instance;
 	const struct registry *registry;
+	struct event_base *base;
 };
 
 int resources_open(const struct resources_env *env, const struct vm *vm,

@@ -113,10 +113,10 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		const char *name;
 		char **to;
 	} members[] = {
-		{ "state_dir", &s->state_dir }, { "run_dir", &s->run_dir },
-		{ "socket", &s->socket },       { "vmwp", &s->vmwp },
-		{ "vmvhd", &s->vmvhd },         { "kvm_device", &s->kvm_device },
-		{ "group", &s->group },
+		{ "state_dir", &s->state_dir },   { "run_dir", &s->run_dir },
+		{ "socket", &s->socket },         { "vmwp", &s->vmwp },
+		{ "vmvhd", &s->vmvhd },           { "vmnat", &s->vmnat },
+		{ "kvm_device", &s->kvm_device }, { "group", &s->group },
 	};
 
 	if (r != 0)
@@ -244,6 +244,8 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 		s->vmwp = find_program("vmwp");
 	if (!s->vmvhd)
 		s->vmvhd = find_program("vmvhd");
+	if (!s->vmnat)
+		s->vmnat = find_program("vmnat");
 	if (!s->kvm_device)
 		s->kvm_device = strdup("/dev/kvm");
 	if (!s->group)
@@ -253,7 +255,8 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 			(struct uid_range){ DEFAULT_UIDS_FIRST, DEFAULT_UIDS_COUNT };
 	if (!s->log_level)
 		s->log_level = LOG_LVL_INFO;
-	if (!s->socket || !s->vmwp || !s->vmvhd || !s->kvm_device || !s->group)
+	if (!s->socket || !s->vmwp || !s->vmvhd || !s->vmnat || !s->kvm_device ||
+	    !s->group)
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -278,8 +281,8 @@ static int make_absolute(char **path, struct rpc_error *e)
 
 int settings_complete(struct settings *s, struct rpc_error *e)
 {
-	char **paths[] = { &s->config_path, &s->state_dir, &s->run_dir, &s->socket,
-			   &s->vmwp };
+	char **paths[] = { &s->config_path, &s->state_dir, &s->run_dir,
+			   &s->socket,      &s->vmwp,      &s->vmnat };
 	cleanup_free char *own = geteuid() == 0 ? strdup(DEFAULT_CONFIG)
 						: xdg("XDG_CONFIG_HOME", ".config");
 	cleanup_free char *user_file =
@@ -309,6 +312,7 @@ void settings_done(struct settings *s)
 	for (size_t i = 0; s->vhd_folders && s->vhd_folders[i]; i++)
 		free(s->vhd_folders[i]);
 	free(s->vhd_folders);
+	free(s->vmnat);
 	free(s->kvm_device);
 	free(s->group);
 	*s = (struct settings){ 0 };

@@ -16,6 +16,7 @@ struct settings {
 	char *socket;       /* run_dir/vmms.sock */
 	char *vmwp;         /* the worker's program */
 	char *vmvhd;        /* the program of disk jobs */
+	char *vmnat;        /* that of a network behind address translation */
 	char **vhd_folders; /* where parents of disk images may lie, beside the image's own folder; ends with NULL; NULL: none */
 	char *kvm_device;   /* /dev/kvm */
 	char *group;        /* whose members may call; "" none. root: vmms; else none */

@@ -24,7 +24,8 @@ struct resources_env vmms_resources_env(const struct vmms *v)
 {
 	return (struct resources_env){ .settings = &v->settings,
 				       .instance = &v->instance,
-				       .registry = &v->registry };
+				       .registry = &v->registry,
+				       .base = v->base };
 }
 
 /* ---- changes ---- */

@@ -68,6 +68,22 @@ static int attach_all(struct worker *w, struct rpc_call *call, struct machine *m
 	return 0;
 }
 
+static int attach_nics(struct worker *w, struct rpc_call *call, struct machine *m,
+		       struct machine_error *error)
+{
+	for (size_t i = 0; i < w->config->nic_count; i++) {
+		char role[32];
+		int r;
+
+		snprintf(role, sizeof(role), "nic/%zu", i);
+		r = machine_nic_attach(m, (unsigned int)i, &w->config->nics[i],
+				       rpc_call_take_fd(call, role), error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int build(struct worker *w, struct rpc_call *call, struct machine **ret,
 		 struct machine_error *error)
 {
@@ -91,6 +107,8 @@ static int build(struct worker *w, struct rpc_call *call, struct machine **ret,
 	if (r < 0)
 		return r;
 	r = attach_all(w, call, m, error);
+	if (r == 0)
+		r = attach_nics(w, call, m, error);
 	if (r < 0) {
 		machine_free(m);
 		return r;
@@ -303,6 +321,57 @@ static void dvd_change(struct rpc_call *call, void *ctx)
 	answer(call, machine_dvd_change(m, controller, lun, fd, &error), &error);
 }
 
+static void nic_attach(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	unsigned int index = (unsigned int)rpc_call_integer(call, "index", 0);
+	struct machine_error error = { "" };
+	struct nic_config config;
+	struct config_error why;
+	char role[32];
+	int r;
+
+	if (!m)
+		return;
+	r = config_nic_from_json(json_object_get(rpc_call_params(call), "nic"), &config,
+				 &why);
+	if (r < 0) {
+		rpc_call_fail(call, r, "%s", why.message);
+		return;
+	}
+	snprintf(role, sizeof(role), "nic/%u", index);
+	answer(call,
+	       machine_nic_attach(m, index, &config, rpc_call_take_fd(call, role),
+				  &error),
+	       &error);
+}
+
+static void nic_detach(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+
+	if (m)
+		answer(call,
+		       machine_nic_detach(
+			       m, (unsigned int)rpc_call_integer(call, "index", 0),
+			       &error),
+		       &error);
+}
+
+static void nic_link(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = machine_of(ctx, call);
+	struct machine_error error = { "" };
+
+	if (m)
+		answer(call,
+		       machine_nic_link(m,
+					(unsigned int)rpc_call_integer(call, "index", 0),
+					rpc_call_bool(call, "up"), &error),
+		       &error);
+}
+
 const struct rpc_handler control_handlers[] = {
 	{ "worker.hello", hello },
 	{ "worker.setup", setup },
@@ -317,5 +386,8 @@ const struct rpc_handler control_handlers[] = {
 	{ "drive.attach", drive_attach },
 	{ "drive.detach", drive_detach },
 	{ "dvd.change", dvd_change },
+	{ "nic.attach", nic_attach },
+	{ "nic.detach", nic_detach },
+	{ "nic.link", nic_link },
 };
 const size_t control_handler_count = ARRAY_SIZE(control_handlers);

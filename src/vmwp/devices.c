@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What stands on the bus: the integration services, then the SCSI controllers. Each step of a power state asks every one
+ * What stands on the bus: the integration services, then the SCSI controllers, then network adapters. Each step of a power state asks every one
  * of them and goes on when the last has answered.
  */
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmwp/machine_priv.h"
+#include "vsp/netvsp/netvsp.h"
 #include "vsp/storvsp/storvsp.h"
 
 static uint64_t reference_time(void *opaque)
@@ -104,6 +105,12 @@ void devices_pause(struct machine *m, void (*all_answered)(struct machine *m))
 		m->waiting++;
 		vsp_pause(storvsp_vsp(m->scsi[i]), answered, m);
 	}
+	for (unsigned int i = 0; i < CONFIG_NICS_MAX; i++) {
+		if (!m->nics[i])
+			continue;
+		m->waiting++;
+		vsp_pause(netvsp_vsp(m->nics[i]), answered, m);
+	}
 	answered(m);
 }
 
@@ -114,6 +121,10 @@ void devices_resume(struct machine *m)
 	for (unsigned int i = 0; i < CONFIG_CONTROLLERS_MAX; i++) {
 		if (m->scsi[i])
 			vsp_resume(storvsp_vsp(m->scsi[i]));
+	}
+	for (unsigned int i = 0; i < CONFIG_NICS_MAX; i++) {
+		if (m->nics[i])
+			vsp_resume(netvsp_vsp(m->nics[i]));
 	}
 }
 
@@ -141,6 +152,15 @@ void devices_remove(struct machine *m, void (*all_answered)(struct machine *m))
 		m->waiting++;
 		m->scsi[i] = NULL;
 		storvsp_remove(s, answered, m);
+	}
+	for (unsigned int i = 0; i < CONFIG_NICS_MAX; i++) {
+		struct netvsp *n = m->nics[i];
+
+		if (!n)
+			continue;
+		m->waiting++;
+		m->nics[i] = NULL;
+		netvsp_remove(n, answered, m);
 	}
 	answered(m);
 }

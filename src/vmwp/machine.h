@@ -100,6 +100,20 @@ int machine_dvd_change(struct machine *m, unsigned int controller, unsigned int 
 		       int fd, struct machine_error *error) __must_check;
 
 /*
+ * Network adapter number `index`, before or after the start; takes over `fd`, its back-end's descriptor (-1 for kind none), in any
+ * case. -EEXIST, -EINVAL, -ENOMEM.
+ */
+int machine_nic_attach(struct machine *m, unsigned int index,
+		       const struct nic_config *config, int fd,
+		       struct machine_error *error) __must_check;
+/* -ENOENT. */
+int machine_nic_detach(struct machine *m, unsigned int index,
+		       struct machine_error *error) __must_check;
+/* Plugs its cable in or pulls it. -ENOENT. */
+int machine_nic_link(struct machine *m, unsigned int index, bool up,
+		     struct machine_error *error) __must_check;
+
+/*
  * Offers or rescinds an integration service while the guest runs; -EINVAL for a name that is none.
  */
 int machine_integration(struct machine *m, const char *service, bool enabled,

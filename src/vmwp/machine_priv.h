@@ -12,6 +12,7 @@
 #include "vsp/ic/ic.h"
 
 struct event;
+struct netvsp;
 struct storvsp;
 
 #define MACHINE_CRASH_LINES 64u /* of a guest's panic text go to the log */
@@ -38,6 +39,7 @@ struct machine {
 	struct vmbus *bus;
 	struct ic *ic;
 	struct storvsp *scsi[CONFIG_CONTROLLERS_MAX];
+	struct netvsp *nics[CONFIG_NICS_MAX]; /* by their number; NULL: none */
 	struct event *part_ev, *asked_ev;
 
 	/* what the guest asked for by a port; set on a VP's thread, then asked_fd is written */

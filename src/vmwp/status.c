@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "vmwp/machine_priv.h"
+#include "vsp/netvsp/netvsp.h"
 
 static const char *const channel_states[] = {
 	[VMBUS_OFFERED] = "Offered",
@@ -103,17 +104,47 @@ static json_t *vps_json(const struct machine *m)
 	return all;
 }
 
+static json_t *nic_json(unsigned int index, struct netvsp *nic)
+{
+	struct netvsp_status s;
+
+	netvsp_status(nic, &s);
+	return json_pack("{s:i, s:s, s:o, s:b, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "index", (int)index, "kind", s.kind, "mac",
+			 json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", s.mac[0], s.mac[1],
+				      s.mac[2], s.mac[3], s.mac[4], s.mac[5]),
+			 "link", s.link_up, "ready", s.ready, "queues", (int)s.channels,
+			 "sent", (json_int_t)s.stats.sent, "sent_bytes",
+			 (json_int_t)s.stats.sent_bytes, "received",
+			 (json_int_t)s.stats.received, "received_bytes",
+			 (json_int_t)s.stats.received_bytes, "send_errors",
+			 (json_int_t)s.stats.send_errors, "dropped",
+			 (json_int_t)s.stats.no_buffer);
+}
+
+static json_t *nics_json(const struct machine *m)
+{
+	json_t *all = json_array();
+
+	for (unsigned int i = 0; i < CONFIG_NICS_MAX; i++) {
+		if (m->nics[i])
+			json_array_append_new(all, nic_json(i, m->nics[i]));
+	}
+	return all;
+}
+
 json_t *status_json(const struct machine *m)
 {
 	uint32_t v = vmbus_version(m->bus);
 
 	return json_pack(
-		"{s:s, s:s, s:s?, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:i}", "state",
+		"{s:s, s:s, s:s?, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:i, s:o}", "state",
 		machine_state_name(m->state), "health", m->critical ? "Critical" : "Ok",
 		"reason", m->reason, "uptime_us", (json_int_t)uptime_us(m),
 		"vmbus_version", v ? version_json(v >> 16, v & 0xffff) : json_null(),
 		"heartbeat",
 		ic_heartbeat_name(m->ic ? ic_heartbeat(m->ic) : IC_HEARTBEAT_DISABLED),
 		"integration", integration_json(m), "crash", crash_json(&m->crash),
-		"channels", channels_json(m), "vps", vps_json(m), "resets", m->resets);
+		"channels", channels_json(m), "vps", vps_json(m), "resets", m->resets,
+		"nics", nics_json(m));
 }

@@ -4,7 +4,8 @@
 from cli import FakeVmms, equal, main, test, verbs, vmctl
 
 WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'job list': [],
-         'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx']}
+         'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
+         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0']}
 EXTRA = {'set': ['--memory', '64M']}
 
 

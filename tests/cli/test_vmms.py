@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -118,10 +119,10 @@ def unknown_vm():
     with Vmms() as vmms:
         said = set()
         for verb in cli.verbs():
-            more = {'set': ['--cpus', '2'], 'wait': ['off']}.get(verb, [])
+            more = {'set': ['--cpus', '2'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0']}.get(verb, [])
             if verb in ('create', 'list', 'events') or verb.split()[0] in ('host', 'vhd', 'job'):
                 continue
-            status, out, err = vmms.vmctl(verb, 'nobody', *more)
+            status, out, err = vmms.vmctl(*verb.split(), 'nobody', *more)
             equal((status, out), (1, ''), verb)
             assert err.startswith(f'vmctl {verb}: ') and 'nobody' in err and err.count('\n') == 1, err
             said.add(err.split(': ', 1)[1])
@@ -325,6 +326,54 @@ def configurations_survive():
         equal(after['config'], before['config'])
         equal((after['id'], after['config']['notes'], after['config']['integration']['shutdown']),
               (before['id'], 'größe', False))
+
+
+@test
+def network_adapters():
+    """nic list, add and remove; a new VM has one behind address translation; what is wrong changes nothing"""
+    with Vmms() as vmms:
+        vmms.create('web1')
+        nics = vmms.document('nic', 'list', 'web1')
+        equal([(n['kind'], n['mac'], n['forwards']) for n in nics], [('user', None, [])])
+        vmms.ok('nic', 'add', 'web1', 'user,host,mac=00:15:5d:00:00:01,forward=udp:0.0.0.0:5353:53')
+        vmms.ok('nic', 'add', 'web1', 'tap=tap7')
+        nics = vmms.document('nic', 'list', 'web1')
+        equal(nics[1], {'kind': 'user', 'mac': '00:15:5d:00:00:01', 'tap': None, 'host_loopback': True, 'forwards': [
+            {'protocol': 'udp', 'address': '0.0.0.0', 'port': 5353, 'guest_port': 53}]})
+        equal(nics[2]['tap'], 'tap7')
+        for bad, why in [('nothing', 'kind: must be'), ('tap', 'tap: is missing'), ('tap=a/b', 'tap: must be the name'),
+                         ('user,mac=00:15:5d:00:00:01', 'nics[3].mac: adapter 1 has the same'),
+                         ('user,mac=1:2', 'mac: must be of the form'), ('user,mac=01:00:00:00:00:01', 'single adapter'),
+                         ('none,host', 'host_loopback: is for'), ('user,forward=tcp:0:22', 'integers from 1 to 65535'),
+                         ('user,forward=sctp:1:22', 'protocol: must be'), ('user,forward=tcp:a:1:2', 'IPv4 address'),
+                         ('user,forward=tcp:1:2,forward=tcp:1:3', 'port 1 is taken')]:
+            status, out, err = vmms.vmctl('nic', 'add', 'web1', bad)
+            equal((status, out), (1, ''), bad)
+            assert why in err and err.count('\n') == 1, (bad, err)
+        for bad in ('user,port=1', 'user,forward=tcp:x:1', 'user,forward=tcp', 'user,forward=tcp:1:2:3:4'):
+            equal(vmms.vmctl('nic', 'add', 'web1', bad)[0], 2, bad)
+        equal(vmms.document('nic', 'list', 'web1'), nics)
+        assert 'no network adapter 3' in vmms.vmctl('nic', 'remove', 'web1', '3')[2]
+        vmms.ok('nic', 'remove', 'web1', '0')
+        equal(vmms.document('nic', 'list', 'web1'), nics[1:])
+        vmms.ok('create', 'web2', '--nic', 'none')
+        equal(vmms.document('nic', 'list', 'web2'), [])
+        assert 'tap7' in vmms.ok('nic', 'list', 'web1')
+
+
+@test
+def a_forward_that_is_taken():
+    """a start is refused where the port is somebody else's, and says which; once it is free it starts"""
+    with Vmms() as vmms, socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        s.listen()
+        port = s.getsockname()[1]
+        vmms.ok('create', 'web1', '--kernel', KERNEL, '--nic', f'user,forward=tcp:{port}:80')
+        status, out, err = vmms.vmctl('start', 'web1')
+        equal((status, out), (1, ''))
+        assert f'network adapter 0: TCP port {port} of 127.0.0.1 cannot be forwarded' in err, err
+        s.close()
+        vmms.ok('start', 'web1')
 
 
 @test

@@ -265,19 +265,19 @@ class Qemu:
         self.child.wait()
 
 
-def main(tests, kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS):
+def main(tests, kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS, modules=""):
     """Run tests, a function of a Tap, inside the lab host (see enter)."""
-    enter(kernels, mem, timeout)
+    enter(kernels, mem, timeout, modules=modules)
     tap = Tap()
     tests(tap)
     tap.done()
 
 
-def enter(kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS, live=None):
+def enter(kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS, live=None, modules=""):
     """Return only inside the lab host: elsewhere, run this program again in there and end as it ended.
 
     kernels: what its guests boot; mem: MiB of the lab host, which hold all disks and guests; timeout: seconds in all;
-    live: print what it says at once, not when it ended (else only on a terminal and with LAB_VERBOSE).
+    modules: of the lab host's kernel, beside KVM's; live: print what it says at once, not when it ended (else only on a terminal and with LAB_VERBOSE).
     """
     if os.environ.get("LAB_HOST"):
         return
@@ -290,7 +290,7 @@ def enter(kernels=labkit.KERNELS, mem=3072, timeout=TEST_SECONDS, live=None):
     os.environ["LAB_IMAGES"] = json.dumps({name: images(name) for name in kernels})
     if live is None:
         live = sys.stdout.isatty() or bool(os.environ.get("LAB_VERBOSE"))
-    sys.exit(enter_host(mem, timeout, live))
+    sys.exit(enter_host(mem, timeout, live, modules))
 
 
 def fetch(name):
@@ -301,12 +301,12 @@ def fetch(name):
         sys.exit(0)
 
 
-def enter_host(mem, timeout, live):
+def enter_host(mem, timeout, live, modules):
     """Run this program again inside the lab host; return its exit status.
 
     Should the lab host itself fail and start again, only what the last start printed counts, so it is printed in the end.
     """
-    argv = [os.path.join(HERE, "host"), "--mem", str(mem), "--timeout", str(timeout), "--"]
+    argv = [os.path.join(HERE, "host"), "--mem", str(mem), "--timeout", str(timeout), "--modules", modules, "--"]
     argv += [sys.executable, "-B", os.path.abspath(sys.argv[0])] + sys.argv[1:]
     with subprocess.Popen(argv, stdout=None if live else subprocess.PIPE) as host:
         try:

@@ -125,8 +125,8 @@ class Vm:
     """A VM of a private vmms with a stock guest; as a context, it and its root disk are removed in the end."""
 
     def __init__(self, vmms, name, kernel, cpus=1, mem="256M", disks=(), dvd=None, cmdline="", root=True, quiet=True,
-                 channels=0):
-        """disks: raw files, behind the root disk; root: whether it has a root disk of its own or stays in its initramfs."""
+                 channels=0, nics=("none",)):
+        """disks: raw files, behind the root disk; nics: of --nic; root: whether it has a root disk of its own or stays in its initramfs."""
         self.vmms = vmms
         self.name = name
         self.paths = lablib.images(kernel)
@@ -142,6 +142,8 @@ class Vm:
             words += ["--disk", self.root]
         for disk in disks:
             words += ["--disk", disk]
+        for nic in nics:
+            words += ["--nic", nic]
         if dvd:
             words += ["--dvd", dvd]
         self.vmms.vmctl(*words)

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmms/nic.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "vmms/spawn.h"
+
+#define TAP_HEADER_BYTES 10 /* struct virtio_net_hdr, as back/nic.h has it */
+
+/* ---- the end of a vmnat ---- */
+
+struct child {
+	struct process process;
+	struct event *ev;
+};
+
+static void child_free(struct child *c)
+{
+	if (c->ev)
+		event_free(c->ev);
+	if (c->process.pidfd >= 0)
+		close(c->process.pidfd);
+	free(c);
+}
+
+static void on_exit_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+	int code = 0, status = 0;
+
+	if (process_reap(&c->process, &code, &status) == -EAGAIN)
+		return;
+	if (code != CLD_EXITED || status)
+		log_warning("the vmnat with process id %d ended with %s %d",
+			    (int)c->process.pid, code == CLD_EXITED ? "status" : "signal",
+			    status);
+	child_free(c);
+}
+
+static int follow(struct event_base *base, struct child *c)
+{
+	c->ev = event_new(base, c->process.pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
+	return c->ev && event_add(c->ev, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* ---- user ---- */
+
+/*
+ * Whether the port is free, for an answer that says so: vmnat binds it a moment later. What else takes it in between is in the log, and the
+ * adapter's link is down.
+ */
+static int check_forward(const struct nic_forward *f, struct rpc_error *e)
+{
+	const struct sockaddr_in a = { .sin_family = AF_INET,
+				       .sin_port = htons(f->port),
+				       .sin_addr.s_addr = f->address };
+	cleanup_fd int fd =
+		socket(AF_INET, (f->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+	char address[INET_ADDRSTRLEN];
+	int one = 1;
+
+	if (fd < 0)
+		return rpc_error_set(e, -errno, "no socket: %s", strerror(errno));
+	if (!f->udp)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) == 0)
+		return 0;
+	inet_ntop(AF_INET, &f->address, address, sizeof(address));
+	return rpc_error_set(e, -errno, "%s port %u of %s cannot be forwarded: %s",
+			     f->udp ? "UDP" : "TCP", f->port, address, strerror(errno));
+}
+
+#define ARGV_MAX (8 + 2 * CONFIG_FORWARDS_MAX)
+#define FORWARD_TEXT 48
+
+static void fill_argv(const struct settings *s, const char *name,
+		      const struct nic_config *nic, const char **argv,
+		      char (*texts)[FORWARD_TEXT])
+{
+	size_t n = 0;
+
+	argv[n++] = s->vmnat;
+	argv[n++] = "--fd";
+	argv[n++] = "3";
+	argv[n++] = "--name";
+	argv[n++] = name;
+	if (nic->host_loopback)
+		argv[n++] = "--host-loopback";
+	for (size_t i = 0; i < nic->forward_count; i++) {
+		const struct nic_forward *f = &nic->forwards[i];
+		char address[INET_ADDRSTRLEN];
+
+		inet_ntop(AF_INET, &f->address, address, sizeof(address));
+		snprintf(texts[i], FORWARD_TEXT, "%s,%s,%u,%u", f->udp ? "udp" : "tcp",
+			 address, f->port, f->guest_port);
+		argv[n++] = "--forward";
+		argv[n++] = texts[i];
+	}
+	argv[n] = NULL;
+}
+
+static int launch(struct event_base *base, const struct spawn *spawn)
+{
+	struct child *c = calloc(1, sizeof(*c));
+	cleanup_fd int gate = -1;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->process.pidfd = -1;
+	r = spawn_gated(spawn, &c->process, &gate);
+	if (r < 0) {
+		child_free(c);
+		return r;
+	}
+	r = follow(base, c);
+	if (r == 0)
+		r = spawn_open_gate(&gate);
+	if (r < 0) {
+		process_kill(&c->process);
+		waitpid(c->process.pid, NULL, 0);
+		child_free(c);
+	}
+	return r;
+}
+
+static int open_user(struct event_base *base, const struct settings *s, const char *name,
+		     const struct nic_config *nic, int log_fd, int *ret_fd,
+		     struct rpc_error *e)
+{
+	char texts[CONFIG_FORWARDS_MAX][FORWARD_TEXT];
+	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), near = -1, far = -1;
+	const char *argv[ARGV_MAX];
+	int fds[2], r;
+
+	for (size_t i = 0; i < nic->forward_count; i++) {
+		r = check_forward(&nic->forwards[i], e);
+		if (r < 0)
+			return r;
+	}
+	if (access(s->vmnat, X_OK) < 0)
+		return rpc_error_set(e, -errno, "the program %s: %s", s->vmnat,
+				     strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return rpc_error_set(e, -errno, "no socket: %s", strerror(errno));
+	near = fds[0];
+	far = fds[1];
+	fill_argv(s, name, nic, argv, texts);
+	r = launch(base,
+		   &(struct spawn){ .argv = argv, .fds = { null, log_fd, log_fd, far } });
+	if (r < 0)
+		return rpc_error_set(e, r, "no vmnat could be started: %s", strerror(-r));
+	*ret_fd = take_fd(&near);
+	return 0;
+}
+
+/* ---- tap ---- */
+
+static int open_tap(const struct nic_config *nic, int *ret_fd, struct rpc_error *e)
+{
+	cleanup_fd int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int header = TAP_HEADER_BYTES;
+
+	if (fd < 0)
+		return rpc_error_set(e, -errno,
+				     "/dev/net/tun: %s; load the tun module, and let the "
+				     "user that vmms runs as open it",
+				     strerror(errno));
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", nic->tap);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return rpc_error_set(
+			e, -errno, "%s: %s", nic->tap,
+			errno == EPERM
+				? "only root may use or make this tap; or give it to the "
+				  "user that vmms runs as with 'ip tuntap add … user …'"
+			: errno == EBUSY  ? "another program has this tap"
+			: errno == EINVAL ? "is no tap of one queue"
+					  : strerror(errno));
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, 0) < 0)
+		return rpc_error_set(e, -errno, "%s: %s", nic->tap, strerror(errno));
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int nic_open(struct event_base *base, const struct settings *s, const char *vm_name,
+	     unsigned int index, const struct nic_config *nic, int log_fd, int *ret_fd,
+	     struct rpc_error *e)
+{
+	char name[CONFIG_NAME_SIZE + 16];
+	struct rpc_error inner;
+	int r = 0, fd = -1;
+
+	snprintf(name, sizeof(name), "%s/%u", vm_name, index);
+	if (nic->kind == NIC_USER)
+		r = open_user(base, s, name, nic, log_fd, &fd, &inner);
+	else if (nic->kind == NIC_TAP)
+		r = open_tap(nic, &fd, &inner);
+	if (r < 0)
+		return rpc_error_set(e, r, "network adapter %u: %s", index,
+				     inner.message);
+	*ret_fd = fd;
+	return 0;
+}
