@@ -194,7 +194,7 @@ static int open_nics(const struct resources_env *env, const struct vm *vm,
 		if (n < 0)
 			return n;
 		snprintf(role, sizeof(role), "nic/%zu", i);
-		n = fd < 0 ? 0 : add_fd(r, role, fd, e);
+		n = fd < 0 ? 0 : resources_add_fd(r, role, fd, e);
 		if (n < 0)
 			return n;
 	}
