@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -117,14 +118,17 @@ const struct call calls[] = {
 	/* Only ever narrows: the list of a new thread. */
 	CALL(LOOP, seccomp),
 
+	/* Network adapters: frames to and from vmnat's socket; a tap's are read and written as images are. */
+	CALL(LOOP, recvmsg),
+	CALL(LOOP, sendmsg),
+	IOCTL(LOOP, TUNSETOFFLOAD),
+
 	/* The loop: vmms, the console's clients, descriptors that come later; a reset makes a new VM in KVM. */
 	CALL(MAIN, getuid),
 	CALL(MAIN, geteuid),
 	CALL(MAIN, getgid),
 	CALL(MAIN, getegid),
 	CALL(MAIN, accept4),
-	CALL(MAIN, recvmsg),
-	CALL(MAIN, sendmsg),
 	CALL(MAIN, recvfrom),
 	CALL(MAIN, sendto),
 	CALL(MAIN, shutdown),
