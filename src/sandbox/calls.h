@@ -29,6 +29,7 @@ enum condition {
 	MASKED,     /* ... & `mask` is `value` */
 	OWN,        /* argument `arg` is the process's own number */
 	FAILS_WITH, /* never; the caller gets the error `value` instead of its end */
+	FAILS_IF, /* the same with the error `mask`, where argument `arg` is `value`; else its end */
 };
 
 struct call {

@@ -24,12 +24,11 @@ static __attribute__((noreturn)) void fail(const char *what, int r)
 
 static int add(scmp_filter_ctx ctx, const struct call *c)
 {
-	uint32_t action = c->when == FAILS_WITH ? SCMP_ACT_ERRNO((uint32_t)c->value)
-						: SCMP_ACT_ALLOW;
+	uint32_t action = SCMP_ACT_ALLOW;
 	struct scmp_arg_cmp cmp = { .arg = c->arg,
 				    .op = SCMP_CMP_EQ,
 				    .datum_a = c->value };
-	unsigned int n = c->when == IS || c->when == MASKED || c->when == OWN;
+	unsigned int n = c->when != ALWAYS && c->when != FAILS_WITH;
 
 	if (c->when == MASKED) {
 		cmp.op = SCMP_CMP_MASKED_EQ;
@@ -37,6 +36,10 @@ static int add(scmp_filter_ctx ctx, const struct call *c)
 		cmp.datum_b = c->value;
 	} else if (c->when == OWN) {
 		cmp.datum_a = GEN_OWN_PID;
+	} else if (c->when == FAILS_WITH) {
+		action = SCMP_ACT_ERRNO((uint32_t)c->value);
+	} else if (c->when == FAILS_IF) {
+		action = SCMP_ACT_ERRNO((uint32_t)c->mask);
 	}
 	return seccomp_rule_add_array(ctx, action, c->nr, n, &cmp);
 }

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,6 +40,19 @@ int sandbox_mode_parse(const char *name, enum sandbox_mode *ret)
 const char *sandbox_mode_name(enum sandbox_mode mode)
 {
 	return names[mode];
+}
+
+int sandbox_uid_parse(const char *text, uid_t *ret)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || v == 0 || v >= SANDBOX_NO_UID)
+		return -EINVAL;
+	*ret = (uid_t)v;
+	return 0;
 }
 
 /* ---- vmms's side ---- */

@@ -42,6 +42,8 @@ enum sandbox_thread {
 /* "off", "bare", "user", "full"; -EINVAL. */
 int sandbox_mode_parse(const char *name, enum sandbox_mode *ret) __must_check;
 const char *sandbox_mode_name(enum sandbox_mode mode);
+/* A decimal number of a user, but root's: what becomes root is in no sandbox. -EINVAL. */
+int sandbox_uid_parse(const char *text, uid_t *ret) __must_check;
 
 /* ---- vmms's side. Thread: the only one ---- */
 

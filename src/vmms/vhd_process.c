@@ -23,6 +23,7 @@
 
 #define END_SECONDS 5 /* for what was cancelled or has answered; then it is killed */
 #define EXIT_NO_PROGRAM 127
+#define VMVHD_ARGS 3
 
 /* owner: the event loop */
 struct vhd_process {
@@ -35,6 +36,7 @@ struct vhd_process {
 
 	struct vhd_files files;
 	struct process process;
+	uid_t uid;             /* its own user; SANDBOX_NO_UID: vmms's */
 	struct rpc_peer *peer; /* NULL once it is over */
 	struct event *exit_ev, *kill_ev;
 	bool exited, cancelled;
@@ -120,6 +122,9 @@ static void describe_exit(struct vhd_process *p)
 			 status, strsignal(status));
 	else if (status == EXIT_NO_PROGRAM)
 		snprintf(why, sizeof(why), "its program could not be run");
+	else if (status == SANDBOX_EXIT)
+		snprintf(why, sizeof(why),
+			 "its process did what its sandbox forbids; see the log of vmms");
 	else
 		snprintf(why, sizeof(why),
 			 "its process ended with status %d and no answer; see the log "
@@ -350,9 +355,13 @@ static const struct rpc_peer_ops peer_ops = { .notified = on_notified,
 
 static int launch(struct vhd_process *p, int *ret_sock, struct rpc_error *e)
 {
-	const char *const argv[] = { p->v->settings.vmvhd, "--control-fd", "3", NULL };
+	const char *argv[VMVHD_ARGS + CONFINE_ARGS + 1] = { p->v->settings.vmvhd,
+							    "--control-fd", "3" };
+	struct confine *c = &p->v->confine;
+	struct confine_args sandbox;
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), gate = -1;
 	cleanup_fd int ours = -1, theirs = -1;
+	struct guid job;
 	int pair[2], r;
 
 	if (access(argv[0], X_OK) < 0)
@@ -364,9 +373,18 @@ static int launch(struct vhd_process *p, int *ret_sock, struct rpc_error *e)
 		return rpc_error_set(e, -errno, "no process for it: %s", strerror(errno));
 	ours = pair[0];
 	theirs = pair[1];
+	guid_new(&job);
+	r = confine_take_uid(c, &job, &p->uid);
+	if (r < 0)
+		return rpc_error_set(
+			e, r,
+			"all users for workers are in use; make \"worker_uids\" wider");
+	confine_args(c, p->uid, &sandbox);
+	memcpy(argv + VMVHD_ARGS, sandbox.argv, sizeof(sandbox.argv));
 	r = spawn_gated(
 		&(struct spawn){ .argv = argv,
-				 .fds = { null, STDERR_FILENO, STDERR_FILENO, theirs } },
+				 .fds = { null, STDERR_FILENO, STDERR_FILENO, theirs },
+				 .sandbox = c->host.mode },
 		&p->process, &gate);
 	if (r < 0)
 		return rpc_error_set(e, r, "no process for it: %s", strerror(-r));
@@ -445,6 +463,7 @@ int vhd_process_start(struct vmms *v, const char *method, json_t *params,
 	p->arg = arg;
 	p->write_parent = write_parent;
 	p->process.pidfd = -1;
+	p->uid = SANDBOX_NO_UID;
 	r = launch(p, &sock, e);
 	if (r == 0) {
 		r = rpc_peer_new(v->base, sock, &peer_ops, p, &p->peer);
@@ -487,6 +506,7 @@ void vhd_process_free(struct vhd_process *p)
 		process_kill(&p->process);
 		waitpid(p->process.pid, NULL, 0);
 	}
+	confine_give_uid(&p->v->confine, p->uid);
 	rpc_peer_free(take_ptr(&p->peer));
 	if (p->exit_ev)
 		event_free(p->exit_ev);

@@ -3,11 +3,8 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-
-#include "util/log.h"
 
 /*
  * Address space: caches and buffers take less than 64 MiB; the rest is for threads' stacks, of
@@ -46,9 +43,6 @@ int limits_set(void)
 	mallopt(M_ARENA_MAX, 2); /* each reserves as much as the whole process needs */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	/* Only the privileged may; a user's own vmms has a user's own network anyway. */
-	if (unshare(CLONE_NEWNET) < 0)
-		log_debug("no network namespace of its own");
 	if (!SANITIZED)
 		r = limit(RLIMIT_AS, SPACE_BYTES);
 	if (r == 0)

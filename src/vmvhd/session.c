@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "rpc/frame.h"
+#include "sandbox/sandbox.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "vmvhd/ops.h"
@@ -140,7 +141,10 @@ static void *operate(void *arg)
 	struct session *s = arg;
 	struct rpc_error e = { 0 };
 	json_t *result = NULL;
-	int r = ops_run(s, &result, &e);
+	int r;
+
+	sandbox_thread(SANDBOX_VSP);
+	r = ops_run(s, &result, &e);
 
 	if (r < 0)
 		answer_error(s, s->id, &e);

@@ -117,20 +117,12 @@ static int parse_sandbox(const char *s, enum sandbox_mode *ret)
 	return -EINVAL;
 }
 
-/* 0 is none: what becomes root is in no sandbox. */
 static int parse_uid(const char *s, uid_t *ret)
 {
-	char *end;
-	unsigned long v;
-
-	errno = 0;
-	v = strtoul(s, &end, 10);
-	if (errno || end == s || *end || *s == '-' || v == 0 || v >= SANDBOX_NO_UID) {
-		fprintf(stderr, "vmwp: '%s' is not a number of a user\n", s);
-		return -EINVAL;
-	}
-	*ret = (uid_t)v;
-	return 0;
+	if (sandbox_uid_parse(s, ret) == 0)
+		return 0;
+	fprintf(stderr, "vmwp: '%s' is not a number of a user\n", s);
+	return -EINVAL;
 }
 
 static int parse_one(int opt, struct options *o)
