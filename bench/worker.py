@@ -44,8 +44,10 @@ class Worker:
     """A vmwp that is started and handed its descriptors as vmms does it."""
 
     def __init__(self, kernel, cmdline, cpus=1, memory_mib=64, drives=(), initrd=None, disk_channels=0,
-                 sandbox="best"):
+                 sandbox="best", nat=None):
+        """nat: None, or the options of the vmnat that serves a network adapter."""
         self.sandbox = sandbox
+        self.nat, self.nat_proc = nat, None
         self.dir = tempfile.mkdtemp(prefix="bench-")
         self.listener = socket.socket(socket.AF_UNIX)
         self.path = os.path.join(self.dir, "worker.sock")
@@ -76,11 +78,20 @@ class Worker:
         for lun, path in enumerate(self.drives):
             fds.append(("scsi/0/%d" % lun, os.open(path, os.O_RDWR)))
             drives.append({"lun": lun, "kind": "disk", "path": path})
+        nics = []
+        if self.nat is not None:
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.nat_proc = subprocess.Popen(
+                [os.path.join(build_dir(), "src/vmnat/vmnat"), "--fd", str(far.fileno()), "--name", "bench/0", *self.nat],
+                stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[far.fileno()])
+            far.close()
+            fds.append(("nic/0", near.detach()))
+            nics.append({"kind": "user"})
         config = {"schema": 1, "name": "bench", "processors": {"count": self.cpus},
                   "memory": {"bytes": self.memory},
                   "boot": {"kernel": self.kernel, "initrd": self.initrd, "cmdline": self.cmdline},
                   "disk_channels": self.disk_channels,
-                  "scsi": [{"drives": drives}] if drives else []}
+                  "nics": nics, "scsi": [{"drives": drives}] if drives else []}
         # Both requests wait in the socket, so that the clock runs for the worker alone.
         self._send("worker.setup", {"config": config, "fds": [r for r, _ in fds]}, [d for _, d in fds])
         self._send("vm.start", {})
@@ -94,11 +105,15 @@ class Worker:
             for number, d in enumerate(high, 3):
                 os.dup2(d, number)
 
+        low = [os.open("/dev/null", os.O_RDONLY)]  # so that the pipe of subprocess itself is neither 3 nor 4
+        while low[-1] <= 4:
+            low.append(os.open("/dev/null", os.O_RDONLY))
         self.proc = subprocess.Popen(
             [launch, self.sandbox, str(UID_FIRST + name.int % UID_COUNT), "--",
              vmwp, "--control-fd", "3", "--name", "bench", "--id", str(name)],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[3, 4], preexec_fn=place)
-        os.close(tell)
+        for d in [tell] + low:
+            os.close(d)
         with os.fdopen(told) as report:
             self.pid, began = (int(word) for word in report.readline().split())
         self.t0 = began / 1e9  # just before the fork; perf_counter() is the same clock
@@ -160,6 +175,8 @@ class Worker:
         if self.proc.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         self.proc.wait()
+        if self.nat_proc:
+            self.nat_proc.wait()  # the worker was all that kept it
         for s in (self.sock, self.console, self.listener, self.console_listener, self.log):
             s.close()
         for name in os.listdir(self.dir):

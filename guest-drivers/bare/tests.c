@@ -3,6 +3,7 @@
 
 #include "bare/console.h"
 #include "bare/guest.h"
+#include "bare/net.h"
 #include "bare/time.h"
 #include "core/mem.h"
 
@@ -14,6 +15,8 @@ static const char *device_name(const struct chan *ch)
 
 	if (!memcmp(ch->offer.interface_type, storvsc_type, 16))
 		return "scsi";
+	if (!memcmp(ch->offer.interface_type, netvsc_type, 16))
+		return "net";
 	for (i = 0; i < ICVSC_SERVICES; i++) {
 		if (!memcmp(ch->offer.interface_type, icvsc_types[i], 16))
 			return icvsc_name(i);
@@ -67,9 +70,9 @@ static const struct {
 	const char *name;
 	bool (*run)(void);
 } tests[] = {
-	{ "channels", test_channels },   { "disk", test_disk },
-	{ "heartbeat", test_heartbeat }, { "subchannels", test_subchannels },
-	{ "timesync", test_timesync },
+	{ "channels", test_channels },       { "disk", test_disk },
+	{ "heartbeat", test_heartbeat },     { "net", test_net },
+	{ "subchannels", test_subchannels }, { "timesync", test_timesync },
 };
 
 static bool run_one(struct arg name)

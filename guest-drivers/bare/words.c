@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "bare/guest.h"
 #include "bare/hostile.h"
+#include "bare/net.h"
 #include "bare/pages.h"
 #include "bare/power.h"
 #include "bare/pvh.h"
@@ -116,9 +117,10 @@ static bool word_hold(struct args args)
 }
 
 static const struct word words[] = {
-	{ "bench", word_bench },     { "crash", word_crash }, { "hold", word_hold },
-	{ "hostile", word_hostile }, { "mem", word_mem },     { "reset", word_reset },
-	{ "test", tests_run },       { "vps", word_vps },
+	{ "bench", word_bench }, { "crash", word_crash },     { "fetch", word_fetch },
+	{ "hold", word_hold },   { "hostile", word_hostile }, { "mem", word_mem },
+	{ "reset", word_reset }, { "serve", word_serve },     { "test", tests_run },
+	{ "vps", word_vps },
 };
 
 /* One word, in [p, end). */

@@ -6,9 +6,11 @@ usage: test_bare.py BUILD_DIR
 """
 import os
 import select
+import socket
 import struct
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -269,7 +271,70 @@ def hostile():
         pattern(paths[0])
 
 
-TESTS = [services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
+class Page:
+    """A server on the host that answers one connection with a page."""
+
+    BODY = b'HTTP/1.0 200 OK\r\n\r\n' + bytes(i * 7 % 251 for i in range(200000))
+
+    def __init__(self):
+        self.socket = socket.create_server(('127.0.0.1', 0))
+        self.port = self.socket.getsockname()[1]
+        self.asked = b''
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        end, _ = self.socket.accept()
+        with end:
+            while not self.asked.endswith(b'\r\n\r\n'):
+                self.asked += end.recv(4096)
+            end.sendall(self.BODY)
+
+    def sum(self):
+        total = 0
+        for b in self.BODY:
+            total = (total * 31 + b) & 0xffffffff
+        return total
+
+
+def network():
+    """a network behind address translation: an address, ping, a page from the host, a port of the host that leads to the guest"""
+    page = Page()
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    with Guest(f'test=channels,net fetch={page.port} serve=7 hold', cpus=2,
+               nat=['--host-loopback', '--forward', f'tcp,127.0.0.1,{port},7']) as g:
+        text = g.until('bare: serve port=7')
+        expect('bare: channel name=net', text)
+        expect('bare: net version=6.1 ', text)
+        expect('bare: net address=10.0.2.15 router=10.0.2.2', text)
+        expect('bare: test net passed', text)
+        expect(f'bare: fetch done bytes={len(page.BODY)} sum=0x{page.sum():x} "HTTP/1.0 200 OK"', text)
+        equal(page.asked, b'GET / HTTP/1.0\r\n\r\n', 'the request')
+        with socket.create_connection(('127.0.0.1', port), 60) as end:
+            end.sendall(b'hello from the host\n')
+            equal(end.makefile('rb').read(), b'hello from the bare guest\n', 'what the guest answers')
+        g.until('bare: serve done "hello from the host"')
+        g.until('bare: hold')
+        nic = g.call('vm.status')['nics'][0]
+        equal((nic['kind'], nic['link'], nic['send_errors']), ('user', True, 0), 'the adapter')
+        g.call('vm.turn_off')
+        equal(g.nat_proc.wait(60), 0, 'the end of vmnat')
+
+
+def network_gone():
+    """the other end of the network ends: the link is down, and the guest goes on"""
+    with Guest('test=net hold', nat=[]) as g:
+        expect('bare: test net passed', g.until('bare: hold'))
+        g.nat_proc.kill()
+        equal(g.call('vm.status')['state'], 'Running', 'state')
+        g.call('vm.shutdown', {'type': 'shutdown', 'force': False, 'reason': 'test'})
+        g.done()
+        g.off()
+
+
+TESTS = [network, network_gone, services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
          paused_reset, any_order, rescind, hostile]
 
 
