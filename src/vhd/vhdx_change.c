@@ -74,6 +74,8 @@ static int allocate(struct vhdx *v, uint64_t block, uint64_t entry)
 
 int vhdx_is_present(const struct vhdx *v, uint64_t block, uint64_t entry)
 {
+	int sound = vhdx_bat_is_sound(v, block, entry) ? 1 : -EIO;
+
 	switch (VHDX_BAT_STATE(entry)) {
 	case VHDX_BLOCK_NOT_PRESENT:
 	case VHDX_BLOCK_UNDEFINED:
@@ -81,11 +83,9 @@ int vhdx_is_present(const struct vhdx *v, uint64_t block, uint64_t entry)
 	case VHDX_BLOCK_UNMAPPED:
 		return 0;
 	case VHDX_BLOCK_PARTIALLY_PRESENT:
-		if (!v->layout.has_parent)
-			return -EIO;
-		/* fall through */
+		return v->layout.has_parent ? sound : -EIO;
 	case VHDX_BLOCK_FULLY_PRESENT:
-		return vhdx_bat_is_sound(v, block, entry) ? 1 : -EIO;
+		return sound;
 	default:
 		return -EIO;
 	}
