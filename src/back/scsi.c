@@ -2,7 +2,10 @@
 #include "back/scsi.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "util/cleanup.h"
 
 void scsi_dev_init(struct scsi_dev *dev, const struct scsi_dev_ops *ops, uint8_t type,
 		   const char *product, const struct guid *id)
@@ -14,6 +17,12 @@ void scsi_dev_init(struct scsi_dev *dev, const struct scsi_dev_ops *ops, uint8_t
 	atomic_init(&dev->refs, 1);
 	atomic_init(&dev->active, 0);
 	atomic_init(&dev->ua, 0);
+	atomic_init(&dev->stalls_on_io_error, false);
+	atomic_init(&dev->was_idle, true);
+	throttle_init(&dev->limit);
+	dev->stalled = NULL;
+	for (size_t i = 0; i < sizeof(id->b); i++)
+		snprintf(dev->serial + 2 * i, 3, "%02x", id->b[i]);
 }
 
 struct scsi_dev *scsi_dev_ref(struct scsi_dev *dev)
@@ -33,6 +42,16 @@ void scsi_dev_attention(struct scsi_dev *dev, unsigned int ua)
 	atomic_fetch_or(&dev->ua, ua);
 }
 
+/* A command's end at its device, which may be NULL. */
+static void leave(struct scsi_dev *dev)
+{
+	if (!dev)
+		return;
+	if (atomic_fetch_sub(&dev->active, 1) == 1)
+		atomic_store_explicit(&dev->was_idle, true, memory_order_relaxed);
+	scsi_dev_unref(dev);
+}
+
 /* The command is the front-end's again inside `done`, so what is needed after is taken before. */
 static void finish(struct scsi_cmd *cmd, enum scsi_status status, uint32_t transferred)
 {
@@ -41,10 +60,45 @@ static void finish(struct scsi_cmd *cmd, enum scsi_status status, uint32_t trans
 	cmd->status = status;
 	cmd->transferred = transferred;
 	cmd->done(cmd);
-	if (dev) {
-		atomic_fetch_sub(&dev->active, 1);
-		scsi_dev_unref(dev);
+	leave(dev);
+}
+
+void scsi_status(struct scsi_cmd *cmd, enum scsi_status status)
+{
+	finish(cmd, status, 0);
+}
+
+void scsi_save(struct scsi_cmd *cmd)
+{
+	if (!cmd->hold)
+		return;
+	memcpy(cmd->spare, cmd->iov, cmd->iovcnt * sizeof(*cmd->iov));
+	cmd->saved = cmd->iovcnt;
+}
+
+void scsi_hold(struct scsi_cmd *cmd, uint64_t until_ns)
+{
+	struct scsi_dev *dev = take_ptr(&cmd->dev);
+
+	if (cmd->saved) {
+		memcpy(cmd->iov, cmd->spare, cmd->saved * sizeof(*cmd->iov));
+		cmd->iovcnt = cmd->saved;
 	}
+	cmd->hold(cmd, until_ns);
+	leave(dev);
+}
+
+/* SBC and SAM know no error for a host that has run full: the guest had better not see it. */
+static bool stalls(const struct scsi_cmd *cmd, int r)
+{
+	const struct scsi_dev *dev = cmd->dev;
+
+	if (!cmd->hold || !dev || !dev->stalled)
+		return false;
+	if (r == -ENOSPC || r == -EDQUOT)
+		return true;
+	return r != -ENOMEM && r != -EROFS && r != -EINVAL &&
+	       atomic_load(&dev->stalls_on_io_error);
 }
 
 void scsi_good(struct scsi_cmd *cmd, uint32_t transferred)
@@ -67,6 +121,11 @@ void scsi_fail(struct scsi_cmd *cmd, enum scsi_sense sense)
 
 void scsi_fail_errno(struct scsi_cmd *cmd, int r, bool is_write)
 {
+	if (stalls(cmd, r)) {
+		cmd->dev->stalled(cmd->dev->stalled_opaque, r);
+		scsi_hold(cmd, 0);
+		return;
+	}
 	switch (r) {
 	case -ENOMEM:
 		/* The guest tries again. */
@@ -141,6 +200,10 @@ static bool take_attention(struct scsi_dev *dev, enum scsi_sense *ret)
 		{ SCSI_UA_RESET, SCSI_DEVICE_RESET },
 		{ SCSI_UA_MEDIUM_CHANGED, SCSI_MEDIUM_CHANGED },
 		{ SCSI_UA_CAPACITY_CHANGED, SCSI_CAPACITY_CHANGED },
+		{ SCSI_UA_LUNS_CHANGED, SCSI_REPORTED_LUNS_CHANGED },
+		{ SCSI_UA_RESERVATIONS_PREEMPTED, SCSI_RESERVATIONS_PREEMPTED },
+		{ SCSI_UA_RESERVATIONS_RELEASED, SCSI_RESERVATIONS_RELEASED },
+		{ SCSI_UA_REGISTRATIONS_PREEMPTED, SCSI_REGISTRATIONS_PREEMPTED },
 	};
 
 	if (!atomic_load_explicit(&dev->ua, memory_order_relaxed))
@@ -167,6 +230,8 @@ void scsi_dispatch(struct scsi_dev *dev, const struct scsi_op ops[256],
 		scsi_fail(cmd, SCSI_INVALID_FIELD_IN_CDB);
 	else if (!op->ignores_ua && take_attention(dev, &sense))
 		scsi_fail(cmd, sense);
+	else if (dev->ops->reserved && dev->ops->reserved(dev, cmd))
+		return;
 	else
 		op->run(dev, cmd);
 }

@@ -12,10 +12,13 @@
 #define BACK_SCSI_H
 
 #include <stdatomic.h>
+#include "back/throttle.h"
 #include "proto/scsi.h"
 #include "vhd/disk.h"
 
 struct scsi_dev;
+
+#define SCSI_SERIAL_MAX 32u
 
 enum scsi_data { SCSI_DATA_NONE, SCSI_DATA_IN /* to the guest */, SCSI_DATA_OUT };
 
@@ -32,6 +35,15 @@ struct scsi_cmd {
 	struct iovec *iov;
 	struct aio *aio;
 	void (*done)(struct scsi_cmd *cmd);
+	/*
+	 * Keeps the command, to be executed anew from its beginning: not before this CLOCK_MONOTONIC time in ns, or with 0 when the operator lets
+	 * the VM go on (scsi_dev.stalled). It holds no device meanwhile. NULL: nothing is ever held, errors are reported and no rate is kept.
+	 */
+	void (*hold)(struct scsi_cmd *cmd, uint64_t until_ns);
+	struct iovec *spare; /* with hold: room for as many elements as iov has */
+	/* Both false (0) before the first scsi_target_execute(); the rest of what a held command remembers. */
+	bool admitted; /* its units were taken from the rate */
+	uint8_t phase; /* of a command that waits for others */
 
 	/* The answer, good in `done`. */
 	uint8_t status; /* enum scsi_status */
@@ -43,6 +55,7 @@ struct scsi_cmd {
 	/* The device's, until `done`. */
 	struct scsi_dev *dev;
 	struct disk_req req;
+	unsigned int saved; /* elements in `spare` */
 	unsigned int step, steps;
 	bool submitting, done_inline;
 	int result;
@@ -53,12 +66,20 @@ struct scsi_dev_ops {
 	void (*execute)(struct scsi_dev *dev, struct scsi_cmd *cmd);
 	/* The last reference went. Any thread. */
 	void (*free)(struct scsi_dev *dev);
+	/* Whether the command meets a reservation of another initiator, and was ended so. Optional. */
+	bool (*reserved)(struct scsi_dev *dev, struct scsi_cmd *cmd);
+	/* Bytes of the medium, 0 when there is none. Any thread. */
+	uint64_t (*bytes)(struct scsi_dev *dev);
 };
 
 /* Unit attentions that wait for the next command: SAM-5 5.14. The highest goes first. */
-#define SCSI_UA_RESET 4u
+#define SCSI_UA_RESET 1u
 #define SCSI_UA_MEDIUM_CHANGED 2u
-#define SCSI_UA_CAPACITY_CHANGED 1u
+#define SCSI_UA_CAPACITY_CHANGED 4u
+#define SCSI_UA_LUNS_CHANGED 8u
+#define SCSI_UA_RESERVATIONS_PREEMPTED 16u
+#define SCSI_UA_RESERVATIONS_RELEASED 32u
+#define SCSI_UA_REGISTRATIONS_PREEMPTED 64u
 
 struct scsi_dev {
 	/* Fixed after init. */
@@ -66,7 +87,20 @@ struct scsi_dev {
 	uint8_t type; /* SCSI_TYPE_* */
 	const char *product;
 	struct guid id; /* null: no serial number and no identification */
+	/* Fixed before it is attached. */
+	char serial[SCSI_SERIAL_MAX +
+		    1]; /* VPD page 80h; by init, id in hexadecimal digits */
+	/*
+	 * A command met an error (-errno) that the guest is not to see, and is held: the VM is to be paused. NULL: errors are reported. Any
+	 * thread, the device alive.
+	 */
+	void (*stalled)(void *opaque, int r);
+	void *stalled_opaque;
 	/* Any thread. */
+	atomic_bool stalls_on_io_error; /* not only on a full file system */
+	atomic_bool
+		was_idle; /* no command was under way at some moment; for who clears it */
+	struct throttle limit;
 	atomic_uint refs;   /* the owner's, and one a command under way */
 	atomic_uint active; /* commands under way */
 	atomic_uint ua;
@@ -85,6 +119,8 @@ void scsi_dev_attention(struct scsi_dev *dev, unsigned int ua);
  * success. -ENOMEM; -EINVAL for a DVD of less than one sector of 2048 bytes.
  */
 int scsi_disk_new(struct disk *disk, struct scsi_dev **ret) __must_check;
+/* The disk of a direct-access device, borrowed from it; NULL when it is none. */
+struct disk *scsi_disk_disk(struct scsi_dev *dev);
 /* `medium` NULL: the drive is empty. `id` is the drive's. */
 int scsi_dvd_new(struct disk *medium, const struct guid *id,
 		 struct scsi_dev **ret) __must_check;
@@ -100,7 +136,13 @@ bool scsi_dvd_loaded(struct scsi_dev *dev);
 
 void scsi_good(struct scsi_cmd *cmd, uint32_t transferred);
 void scsi_fail(struct scsi_cmd *cmd, enum scsi_sense sense);
-/* From a disk's -errno. */
+/* Without data and sense: SCSI_BUSY, SCSI_RESERVATION_CONFLICT. */
+void scsi_status(struct scsi_cmd *cmd, enum scsi_status status);
+/* Keeps what the command's iovec is before it is cut to fit, for scsi_fail_errno(). */
+void scsi_save(struct scsi_cmd *cmd);
+/* Does not end the command, but gives it back to its front-end until then: see scsi_cmd.hold, which must be there. */
+void scsi_hold(struct scsi_cmd *cmd, uint64_t until_ns);
+/* From a disk's -errno; or holds the command, where the device's policy is that. */
 void scsi_fail_errno(struct scsi_cmd *cmd, int r, bool is_write);
 /* Data for the guest: of `len` bytes at most `allocated` (the CDB's allocation length) and what the guest has room for. */
 void scsi_reply(struct scsi_cmd *cmd, const void *data, size_t len, size_t allocated);

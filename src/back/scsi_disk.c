@@ -89,6 +89,7 @@ static void start_rw(struct scsi_disk *sd, struct scsi_cmd *cmd, enum disk_op op
 		scsi_fail(cmd, SCSI_INVALID_FIELD_IN_CDB);
 		return;
 	}
+	scsi_save(cmd);
 	trim(cmd, len);
 	cmd->req.op = op;
 	cmd->req.flags = flags;
@@ -234,7 +235,14 @@ static void disk_free(struct scsi_dev *dev)
 	free(sd);
 }
 
-static const struct scsi_dev_ops dev_ops = { .execute = execute, .free = disk_free };
+static uint64_t bytes(struct scsi_dev *dev)
+{
+	return disk_bytes(scsi_disk_of(dev)->disk);
+}
+
+static const struct scsi_dev_ops dev_ops = { .execute = execute,
+					     .free = disk_free,
+					     .bytes = bytes };
 
 int scsi_disk_new(struct disk *disk, struct scsi_dev **ret)
 {
@@ -247,4 +255,9 @@ int scsi_disk_new(struct disk *disk, struct scsi_dev **ret)
 	sd->shift = (unsigned int)__builtin_ctz(disk->info.logical_bytes);
 	*ret = &sd->dev;
 	return 0;
+}
+
+struct disk *scsi_disk_disk(struct scsi_dev *dev)
+{
+	return dev->ops == &dev_ops ? scsi_disk_of(dev)->disk : NULL;
 }

@@ -89,6 +89,7 @@ static void start_read(struct disk *medium, struct scsi_cmd *cmd, uint32_t lba,
 	uint64_t len = (uint64_t)blocks << DVD_SECTOR_SHIFT, left = len;
 	unsigned int n = 0;
 
+	scsi_save(cmd);
 	for (; left; n++) {
 		cmd->iov[n].iov_len = MIN(left, (uint64_t)cmd->iov[n].iov_len);
 		left -= cmd->iov[n].iov_len;
@@ -204,7 +205,18 @@ static void dvd_free(struct scsi_dev *dev)
 	free(dvd);
 }
 
-static const struct scsi_dev_ops dev_ops = { .execute = execute, .free = dvd_free };
+static uint64_t bytes(struct scsi_dev *dev)
+{
+	struct disk *medium = scsi_dvd_medium(scsi_dvd_of(dev));
+	uint64_t n = medium ? disk_bytes(medium) : 0;
+
+	disk_unref(medium);
+	return n;
+}
+
+static const struct scsi_dev_ops dev_ops = { .execute = execute,
+					     .free = dvd_free,
+					     .bytes = bytes };
 
 static bool is_fit(const struct disk *medium)
 {

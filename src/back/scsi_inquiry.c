@@ -17,16 +17,6 @@ static void put_ascii(char *to, size_t len, const char *text)
 	memcpy(to, text, MIN(len, strlen(text)));
 }
 
-static void put_hex(char *to, const struct guid *id)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < sizeof(id->b); i++) {
-		to[2 * i] = digits[id->b[i] >> 4];
-		to[2 * i + 1] = digits[id->b[i] & 15];
-	}
-}
-
 static void standard(struct scsi_dev *dev, struct scsi_cmd *cmd)
 {
 	struct scsi_inquiry data = {
@@ -46,8 +36,10 @@ static void standard(struct scsi_dev *dev, struct scsi_cmd *cmd)
 
 static size_t fill_serial(struct scsi_dev *dev, uint8_t buf[SCSI_VPD_MAX])
 {
-	put_hex((char *)buf + sizeof(struct scsi_vpd_header), &dev->id);
-	return sizeof(struct scsi_vpd_header) + 2 * sizeof(dev->id.b);
+	size_t n = strlen(dev->serial);
+
+	memcpy(buf + sizeof(struct scsi_vpd_header), dev->serial, n);
+	return sizeof(struct scsi_vpd_header) + n;
 }
 
 static uint8_t *put_designator(uint8_t *p, uint8_t code_set, uint8_t type, size_t bytes)
@@ -65,15 +57,15 @@ static size_t fill_identification(struct scsi_dev *dev, uint8_t buf[SCSI_VPD_MAX
 {
 	static const uint8_t naa[4] = { 0x60, 0x02, 0x24, 0x80 };
 	uint8_t *p = buf + sizeof(struct scsi_vpd_header);
+	size_t n = strlen(dev->serial);
 
 	p = put_designator(p, 1, 3, 16);
 	memcpy(p, naa, sizeof(naa));
 	memcpy(p + sizeof(naa), dev->id.b, 16 - sizeof(naa));
-	p = put_designator(p + 16, 2, 1, 8 + 2 * sizeof(dev->id.b));
+	p = put_designator(p + 16, 2, 1, 8 + n);
 	put_ascii((char *)p, 8, VENDOR);
-	put_hex((char *)p + 8, &dev->id);
-	p += 8 + 2 * sizeof(dev->id.b);
-	return (size_t)(p - buf);
+	memcpy(p + 8, dev->serial, n);
+	return (size_t)(p + 8 + n - buf);
 }
 
 static const struct scsi_vpd_page common[] = {

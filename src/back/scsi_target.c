@@ -2,7 +2,10 @@
 #include "back/scsi_target.h"
 
 #include <errno.h>
+#include <time.h>
 
+/* Less than a sector is no data of the disk: inquiries, lists. */
+#define THROTTLE_LEAST_BYTES 512u
 #define REPORT_ALL 0u
 #define REPORT_WELL_KNOWN 1u
 #define REPORT_ALL_AND_WELL_KNOWN 2u
@@ -89,10 +92,35 @@ static void report_luns(struct scsi_target *t, struct scsi_cmd *cmd)
 	scsi_reply(cmd, &data, sizeof(data.header) + n * sizeof(be64_t), allocated);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* The rate of its unit counts what moves data; what asks or orders is free. */
+static bool must_wait(struct scsi_cmd *cmd, uint64_t *ret_until)
+{
+	struct throttle *limit = &cmd->dev->limit;
+	bool bounded = atomic_load_explicit(&limit->unit_ns, memory_order_relaxed);
+
+	if (cmd->admitted || !cmd->hold || cmd->data_bytes < THROTTLE_LEAST_BYTES)
+		return false;
+	cmd->admitted = true;
+	*ret_until = throttle_take(limit, throttle_units(cmd->data_bytes),
+				   bounded ? now_ns() : 0);
+	return *ret_until;
+}
+
 void scsi_target_execute(struct scsi_target *t, struct scsi_cmd *cmd)
 {
+	uint64_t until;
+
 	cmd->has_sense = false;
 	cmd->no_lun = false;
+	cmd->saved = 0;
 	cmd->dev = NULL;
 	/* SPC-4 6.33: answered for the whole target, whether the unit exists or not. */
 	if (cmd->cdb[0] == SCSI_REPORT_LUNS) {
@@ -105,7 +133,10 @@ void scsi_target_execute(struct scsi_target *t, struct scsi_cmd *cmd)
 		return;
 	}
 	atomic_fetch_add(&cmd->dev->active, 1);
-	cmd->dev->ops->execute(cmd->dev, cmd);
+	if (must_wait(cmd, &until))
+		scsi_hold(cmd, until);
+	else
+		cmd->dev->ops->execute(cmd->dev, cmd);
 }
 
 static bool is_quiet_locked(const struct scsi_target *t, unsigned int from,
@@ -116,6 +147,16 @@ static bool is_quiet_locked(const struct scsi_target *t, unsigned int from,
 			return false;
 	}
 	return true;
+}
+
+void scsi_target_attention(struct scsi_target *t, unsigned int ua)
+{
+	pthread_mutex_lock(&t->lock);
+	for (unsigned int i = 0; i < SCSI_LUNS; i++) {
+		if (t->luns[i])
+			scsi_dev_attention(t->luns[i], ua);
+	}
+	pthread_mutex_unlock(&t->lock);
 }
 
 bool scsi_target_reset(struct scsi_target *t, unsigned int lun)

@@ -30,6 +30,8 @@ int scsi_target_detach(struct scsi_target *t, unsigned int lun) __must_check;
 struct scsi_dev *scsi_target_get(struct scsi_target *t, unsigned int lun);
 /* cmd->lun may be any number. */
 void scsi_target_execute(struct scsi_target *t, struct scsi_cmd *cmd);
+/* Raises SCSI_UA_* on every unit. */
+void scsi_target_attention(struct scsi_target *t, unsigned int ua);
 /*
  * A reset of one unit, or with SCSI_LUNS of all: true and a unit attention once no command is under way there; until then false: ask again
  * as commands complete. Commands are never cut off: the host's I/O cannot be taken back.

@@ -14,7 +14,12 @@
  *         { "lun": 0,                       0 to 63; required
  *           "kind": "disk" | "dvd",         required
  *           "path": "/path" | null,         a raw file or block device; null: a DVD drive without a medium
- *           "read_only": false } ] } ],     a DVD always is
+ *           "read_only": false,             a DVD always is
+ *           "serial": "…" | null,           1 to 32 letters, digits, '-', '_', '.'; what the guest knows the disk by
+ *           "cache": "writeback" | "none" | "unsafe",
+ *           "min_iops": 0, "max_iops": 0,   in units of 8 KiB a second; 0: none
+ *           "on_error": "report" | "pause", what an I/O error does; a full file system always pauses
+ *           "shared": false } ] } ],        a raw disk that other VMs may have too, with common reservations
  *     "disk_channels": 0,                   of each controller, at most one a VP; 0: config_disk_channels() decides
  *     "nics": [ {                           up to 8 network adapters, by their number
  *         "kind": "user" | "tap" | "none",  required
@@ -56,6 +61,8 @@
 #define CONFIG_NICS_MAX 8u
 #define CONFIG_FORWARDS_MAX 16u
 #define CONFIG_MAC_BYTES 6u
+#define CONFIG_SERIAL_MAX 32u
+#define CONFIG_IOPS_MAX 1000000000u
 
 enum nic_kind { NIC_NONE, NIC_USER, NIC_TAP };
 
@@ -76,6 +83,7 @@ struct nic_config {
 };
 
 enum drive_kind { DRIVE_DISK, DRIVE_DVD };
+enum drive_cache { DRIVE_WRITEBACK, DRIVE_UNCACHED, DRIVE_UNSAFE };
 enum on_triple_fault { TRIPLE_FAULT_RESET, TRIPLE_FAULT_OFF };
 
 struct drive_config {
@@ -83,6 +91,11 @@ struct drive_config {
 	enum drive_kind kind;
 	char *path; /* absolute; NULL: no medium (DVD only) */
 	bool read_only;
+	char serial[CONFIG_SERIAL_MAX + 1]; /* "": by the drive's place in its VM */
+	enum drive_cache cache;
+	uint32_t min_iops, max_iops; /* 8 KiB each; 0: no bound */
+	bool pause_on_error;
+	bool shared;
 };
 
 struct vm_config {
@@ -129,6 +142,24 @@ const char *config_nic_kind(enum nic_kind kind);
 int config_parse_mac(const char *text, uint8_t ret[CONFIG_MAC_BYTES]) __must_check;
 void config_done(struct vm_config *c);
 void config_drive_done(struct drive_config *d);
+/* The drive at a place, or NULL. */
+const struct drive_config *config_drive_at(const struct vm_config *c,
+					   unsigned int controller, unsigned int lun);
+/*
+ * A configuration with one drive more, or without it, or (`patch`, RFC 7396) changed; *ret as of config_from_json(). `lun` and
+ * the rest of a new drive are in `drive`. -EEXIST, -ENOENT, -EINVAL.
+ */
+int config_drive_add(const struct vm_config *c, unsigned int controller,
+		     const json_t *drive, struct vm_config *ret,
+		     struct config_error *e) __must_check;
+int config_drive_remove(const struct vm_config *c, unsigned int controller,
+			unsigned int lun, struct vm_config *ret,
+			struct config_error *e) __must_check;
+int config_drive_patch(const struct vm_config *c, unsigned int controller,
+		       unsigned int lun, const json_t *patch, struct vm_config *ret,
+		       struct config_error *e) __must_check;
+/* Gives every disk that has none a new serial number. */
+void config_give_serials(struct vm_config *c);
 
 /*
  * Applies a merge patch (RFC 7396) to a configuration and checks the outcome: 0 and *ret, as config_from_json().

@@ -6,12 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *config_drive_to_json(const struct drive_config *d)
-{
-	return json_pack("{s:i, s:s, s:s?, s:b}", "lun", (int)d->lun, "kind",
-			 d->kind == DRIVE_DVD ? "dvd" : "disk", "path", d->path,
-			 "read_only", d->read_only);
-}
+#include "config/parse_priv.h"
 
 static json_t *controller_to_json(const struct vm_config *c, unsigned int number)
 {
@@ -71,7 +66,7 @@ json_t *config_to_json(const struct vm_config *c)
 }
 
 /* RFC 7396, 2: a member that is null goes, an object is merged, all else replaces. Depth is bounded by jansson's parser. */
-static int merge(json_t *target, const json_t *patch)
+int config_merge(json_t *target, const json_t *patch)
 {
 	const char *key;
 	json_t *value, *old;
@@ -92,7 +87,7 @@ static int merge(json_t *target, const json_t *patch)
 			if (json_object_set_new(target, key, old) < 0)
 				return -ENOMEM;
 		}
-		if (merge(old, value) < 0)
+		if (config_merge(old, value) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -108,7 +103,7 @@ int config_patch(const struct vm_config *c, const json_t *patch, struct vm_confi
 	if (text && !json_is_object(patch)) {
 		snprintf(e->message, sizeof(e->message), "the patch must be an object");
 		r = -EINVAL;
-	} else if (text && merge(text, patch) == 0) {
+	} else if (text && config_merge(text, patch) == 0) {
 		r = config_from_json(text, ret, e);
 	}
 	json_decref(text);

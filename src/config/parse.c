@@ -12,26 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/parse_priv.h"
 #include "util/cleanup.h"
 
-/* What readers work on, and the name of the level for messages ("boot.", "" at the top). */
-struct reader {
-	struct vm_config *config;
-	struct drive_config *drive;
-	unsigned int controller;
-	const char *where;
-	struct config_error *e;
-};
-
-struct member {
-	const char *name;
-	bool required;
-	int (*read)(struct reader *r, const struct member *m, const json_t *v);
-	size_t offset; /* in the struct that the reader fills */
-	uint64_t max;
-};
-
-static __printf(2, 3) int bad(struct reader *r, const char *fmt, ...)
+int parse_bad(struct reader *r, const char *fmt, ...)
 {
 	size_t n = (size_t)snprintf(r->e->message, sizeof(r->e->message), "%s", r->where);
 	va_list ap;
@@ -42,7 +26,7 @@ static __printf(2, 3) int bad(struct reader *r, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static int no_memory(struct reader *r)
+int parse_no_memory(struct reader *r)
 {
 	snprintf(r->e->message, sizeof(r->e->message), "no memory");
 	return -ENOMEM;
@@ -58,23 +42,23 @@ static const struct member *member_find(const struct member *m, const char *name
 }
 
 /* Reads every member of an object by its table. `what` names the object where it is none. */
-static int read_members(struct reader *r, const struct member *table, const json_t *v,
-			const char *what)
+int parse_members(struct reader *r, const struct member *table, const json_t *v,
+		  const char *what)
 {
 	const char *key;
 	json_t *value;
 	int ret;
 
 	if (!json_is_object(v))
-		return bad(r, "%s: must be an object", what);
+		return parse_bad(r, "%s: must be an object", what);
 	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
 		if (!member_find(table, key))
-			return bad(r, "%.64s: there is no such member", key);
+			return parse_bad(r, "%.64s: there is no such member", key);
 	}
 	for (const struct member *m = table; m->name; m++) {
 		value = json_object_get(v, m->name);
 		if (!value && m->required)
-			return bad(r, "%s: is missing", m->name);
+			return parse_bad(r, "%s: is missing", m->name);
 		ret = value ? m->read(r, m, value) : 0;
 		if (ret < 0)
 			return ret;
@@ -83,18 +67,18 @@ static int read_members(struct reader *r, const struct member *table, const json
 }
 
 /* The same for the object that is a member, with its name before those of its own members. */
-static int read_level(struct reader *r, const struct member *table, const json_t *v,
-		      const char *name)
+int parse_level(struct reader *r, const struct member *table, const json_t *v,
+		const char *name)
 {
 	const char *outer = r->where;
 	char where[96];
 	int ret;
 
 	if (!json_is_object(v))
-		return bad(r, "%s: must be an object", name);
+		return parse_bad(r, "%s: must be an object", name);
 	snprintf(where, sizeof(where), "%s%s.", outer, name);
 	r->where = where;
-	ret = read_members(r, table, v, name);
+	ret = parse_members(r, table, v, name);
 	r->where = outer;
 	return ret;
 }
@@ -108,12 +92,12 @@ static void *at(struct reader *r, const struct member *m)
 	return base + m->offset;
 }
 
-static int read_bool(struct reader *r, const struct member *m, const json_t *v)
+int parse_bool(struct reader *r, const struct member *m, const json_t *v)
 {
 	bool *ret = at(r, m);
 
 	if (!json_is_boolean(v))
-		return bad(r, "%s: must be true or false", m->name);
+		return parse_bad(r, "%s: must be true or false", m->name);
 	*ret = json_is_true(v);
 	return 0;
 }
@@ -132,7 +116,7 @@ static int store_text(struct reader *r, const struct member *m, const char *s)
 	char **ret = at(r, m), *copy = strdup(s);
 
 	if (!copy)
-		return no_memory(r);
+		return parse_no_memory(r);
 	free(*ret);
 	*ret = copy;
 	return 0;
@@ -142,22 +126,22 @@ static int store_text(struct reader *r, const struct member *m, const char *s)
 static int read_text(struct reader *r, const struct member *m, const json_t *v)
 {
 	if (!json_is_string(v))
-		return bad(r, "%s: must be a string", m->name);
+		return parse_bad(r, "%s: must be a string", m->name);
 	if (json_string_length(v) > m->max)
-		return bad(r, "%s: has %zu bytes, at most %" PRIu64 " are allowed",
-			   m->name, json_string_length(v), m->max);
+		return parse_bad(r, "%s: has %zu bytes, at most %" PRIu64 " are allowed",
+				 m->name, json_string_length(v), m->max);
 	return store_text(r, m, json_string_value(v));
 }
 
 static int read_line(struct reader *r, const struct member *m, const json_t *v)
 {
 	if (json_is_string(v) && has_control(json_string_value(v)))
-		return bad(r, "%s: must hold no control character", m->name);
+		return parse_bad(r, "%s: must hold no control character", m->name);
 	return read_text(r, m, v);
 }
 
 /* An absolute path, or null. */
-static int read_path(struct reader *r, const struct member *m, const json_t *v)
+int parse_path(struct reader *r, const struct member *m, const json_t *v)
 {
 	char **ret = at(r, m);
 
@@ -167,8 +151,8 @@ static int read_path(struct reader *r, const struct member *m, const json_t *v)
 		return 0;
 	}
 	if (json_is_string(v) && json_string_value(v)[0] != '/')
-		return bad(r, "%s: '%.100s' must be an absolute path", m->name,
-			   json_string_value(v));
+		return parse_bad(r, "%s: '%.100s' must be an absolute path", m->name,
+				 json_string_value(v));
 	return read_line(r, m, v);
 }
 
@@ -177,12 +161,12 @@ static int read_path(struct reader *r, const struct member *m, const json_t *v)
 static int read_schema(struct reader *r, const struct member *m, const json_t *v)
 {
 	if (!json_is_integer(v))
-		return bad(r, "schema: must be an integer");
+		return parse_bad(r, "schema: must be an integer");
 	if (json_integer_value(v) != CONFIG_SCHEMA)
-		return bad(r,
-			   "schema: version %lld is not known; this program reads "
-			   "version %d",
-			   (long long)json_integer_value(v), CONFIG_SCHEMA);
+		return parse_bad(r,
+				 "schema: version %lld is not known; this program reads "
+				 "version %d",
+				 (long long)json_integer_value(v), CONFIG_SCHEMA);
 	return 0;
 }
 
@@ -191,7 +175,7 @@ static int read_name(struct reader *r, const struct member *m, const json_t *v)
 	int ret;
 
 	if (!json_is_string(v))
-		return bad(r, "name: must be a string");
+		return parse_bad(r, "name: must be a string");
 	ret = config_check_name(json_string_value(v), r->e);
 	if (ret < 0)
 		return ret;
@@ -204,10 +188,10 @@ static int read_count(struct reader *r, const struct member *m, const json_t *v)
 	json_int_t n = json_integer_value(v);
 
 	if (!json_is_integer(v))
-		return bad(r, "count: must be an integer");
+		return parse_bad(r, "count: must be an integer");
 	if (n < 1 || n > CONFIG_PROCESSORS_MAX)
-		return bad(r, "count: %lld is not between 1 and %u", (long long)n,
-			   CONFIG_PROCESSORS_MAX);
+		return parse_bad(r, "count: %lld is not between 1 and %u", (long long)n,
+				 CONFIG_PROCESSORS_MAX);
 	r->config->processors = (unsigned int)n;
 	return 0;
 }
@@ -216,7 +200,7 @@ static int read_processors(struct reader *r, const struct member *m, const json_
 {
 	static const struct member table[] = { { "count", false, read_count }, { NULL } };
 
-	return read_level(r, table, v, m->name);
+	return parse_level(r, table, v, m->name);
 }
 
 /* "memory" stands for the whole in messages: it has one member, and people know it by that name. */
@@ -227,18 +211,20 @@ static int read_memory(struct reader *r, const struct member *m, const json_t *v
 	char size[CONFIG_SIZE_STR], min[CONFIG_SIZE_STR], max[CONFIG_SIZE_STR];
 
 	if (!json_is_object(v) || json_object_size(v) != 1 || !json_is_integer(bytes))
-		return bad(r, "memory: must be an object with one integer, 'bytes'");
+		return parse_bad(r,
+				 "memory: must be an object with one integer, 'bytes'");
 	if (n < 0)
-		return bad(r, "memory: %lld bytes is less than nothing", (long long)n);
+		return parse_bad(r, "memory: %lld bytes is less than nothing",
+				 (long long)n);
 	config_format_size((uint64_t)n, size);
 	config_format_size(CONFIG_MEMORY_MIN, min);
 	config_format_size(CONFIG_MEMORY_MAX, max);
 	if ((uint64_t)n < CONFIG_MEMORY_MIN)
-		return bad(r, "memory: %s is below the minimum of %s", size, min);
+		return parse_bad(r, "memory: %s is below the minimum of %s", size, min);
 	if ((uint64_t)n > CONFIG_MEMORY_MAX)
-		return bad(r, "memory: %s is above the maximum of %s", size, max);
+		return parse_bad(r, "memory: %s is above the maximum of %s", size, max);
 	if (!is_aligned((uint64_t)n, CONFIG_MEMORY_STEP))
-		return bad(r, "memory: %s is not a multiple of 2M", size);
+		return parse_bad(r, "memory: %s is not a multiple of 2M", size);
 	r->config->memory_bytes = (uint64_t)n;
 	return 0;
 }
@@ -246,36 +232,36 @@ static int read_memory(struct reader *r, const struct member *m, const json_t *v
 static int read_boot(struct reader *r, const struct member *m, const json_t *v)
 {
 	static const struct member table[] = {
-		{ "kernel", false, read_path, offsetof(struct vm_config, kernel),
+		{ "kernel", false, parse_path, offsetof(struct vm_config, kernel),
 		  CONFIG_PATH_MAX },
-		{ "initrd", false, read_path, offsetof(struct vm_config, initrd),
+		{ "initrd", false, parse_path, offsetof(struct vm_config, initrd),
 		  CONFIG_PATH_MAX },
 		{ "cmdline", false, read_line, offsetof(struct vm_config, cmdline),
 		  CONFIG_CMDLINE_MAX },
 		{ NULL },
 	};
-	int ret = read_level(r, table, v, m->name);
+	int ret = parse_level(r, table, v, m->name);
 
 	if (ret < 0)
 		return ret;
 	if (r->config->initrd && !r->config->kernel)
-		return bad(r, "boot.initrd: needs a boot.kernel that reads it");
+		return parse_bad(r, "boot.initrd: needs a boot.kernel that reads it");
 	return 0;
 }
 
 static int read_integration(struct reader *r, const struct member *m, const json_t *v)
 {
 	static const struct member table[] = {
-		{ "heartbeat", false, read_bool,
+		{ "heartbeat", false, parse_bool,
 		  offsetof(struct vm_config, integration.heartbeat) },
-		{ "shutdown", false, read_bool,
+		{ "shutdown", false, parse_bool,
 		  offsetof(struct vm_config, integration.shutdown) },
-		{ "time_sync", false, read_bool,
+		{ "time_sync", false, parse_bool,
 		  offsetof(struct vm_config, integration.time_sync) },
 		{ NULL },
 	};
 
-	return read_level(r, table, v, m->name);
+	return parse_level(r, table, v, m->name);
 }
 
 static int read_disk_channels(struct reader *r, const struct member *m, const json_t *v)
@@ -283,8 +269,8 @@ static int read_disk_channels(struct reader *r, const struct member *m, const js
 	json_int_t n = json_integer_value(v);
 
 	if (!json_is_integer(v) || n < 0 || n > CONFIG_PROCESSORS_MAX)
-		return bad(r, "%s: must be an integer from 0 to %u", m->name,
-			   CONFIG_PROCESSORS_MAX);
+		return parse_bad(r, "%s: must be an integer from 0 to %u", m->name,
+				 CONFIG_PROCESSORS_MAX);
 	r->config->disk_channels = (unsigned int)n;
 	return 0;
 }
@@ -298,130 +284,7 @@ static int read_triple_fault(struct reader *r, const struct member *m, const jso
 	else if (s && strcmp(s, "off") == 0)
 		r->config->on_triple_fault = TRIPLE_FAULT_OFF;
 	else
-		return bad(r, "%s: must be \"reset\" or \"off\"", m->name);
-	return 0;
-}
-
-/* ---- drives ---- */
-
-static int read_lun(struct reader *r, const struct member *m, const json_t *v)
-{
-	json_int_t n = json_integer_value(v);
-
-	if (!json_is_integer(v) || n < 0 || n >= CONFIG_LUNS_MAX)
-		return bad(r, "lun: must be an integer from 0 to %u",
-			   CONFIG_LUNS_MAX - 1);
-	r->drive->lun = (unsigned int)n;
-	return 0;
-}
-
-static int read_kind(struct reader *r, const struct member *m, const json_t *v)
-{
-	const char *s = json_string_value(v);
-
-	if (s && strcmp(s, "disk") == 0)
-		r->drive->kind = DRIVE_DISK;
-	else if (s && strcmp(s, "dvd") == 0)
-		r->drive->kind = DRIVE_DVD;
-	else
-		return bad(r, "kind: must be \"disk\" or \"dvd\"");
-	return 0;
-}
-
-static const struct member drive_members[] = {
-	{ "lun", true, read_lun },
-	{ "kind", true, read_kind },
-	{ "path", false, read_path, offsetof(struct drive_config, path),
-	  CONFIG_PATH_MAX },
-	{ "read_only", false, read_bool, offsetof(struct drive_config, read_only) },
-	{ NULL },
-};
-
-static int read_drive(struct reader *r, const json_t *v, struct drive_config *ret)
-{
-	struct drive_config d = { .controller = r->controller };
-	int n;
-
-	r->drive = &d;
-	n = read_members(r, drive_members, v, "drive");
-	r->drive = NULL;
-	if (n == 0 && d.kind == DRIVE_DISK && !d.path)
-		n = bad(r, "path: a disk needs one");
-	if (n < 0) {
-		config_drive_done(&d);
-		return n;
-	}
-	d.read_only |= d.kind == DRIVE_DVD;
-	*ret = d;
-	return 0;
-}
-
-static int read_drives(struct reader *r, const struct member *m, const json_t *v)
-{
-	struct vm_config *c = r->config;
-	const char *outer = r->where;
-	const json_t *item;
-	uint64_t seen = 0;
-	char where[64];
-	size_t i;
-	int ret = 0;
-
-	if (!json_is_array(v) || json_array_size(v) > CONFIG_LUNS_MAX)
-		return bad(r, "drives: must be an array of at most %u drives",
-			   CONFIG_LUNS_MAX);
-	r->where = where;
-	json_array_foreach (v, i, item) {
-		struct drive_config *d = &c->drives[c->drive_count];
-
-		snprintf(where, sizeof(where), "%sdrives[%zu].", outer, i);
-		ret = read_drive(r, item, d);
-		if (ret < 0)
-			break;
-		c->drive_count++;
-		if (seen & UINT64_C(1) << d->lun) {
-			ret = bad(r, "lun: %u is taken by another drive", d->lun);
-			break;
-		}
-		seen |= UINT64_C(1) << d->lun;
-	}
-	r->where = outer;
-	return ret;
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct drive_config *x = a, *y = b;
-
-	if (x->controller != y->controller)
-		return x->controller < y->controller ? -1 : 1;
-	return x->lun < y->lun ? -1 : x->lun > y->lun;
-}
-
-static int read_scsi(struct reader *r, const struct member *m, const json_t *v)
-{
-	static const struct member table[] = { { "drives", false, read_drives },
-					       { NULL } };
-	struct vm_config *c = r->config;
-	const json_t *item;
-	char name[32];
-	size_t i;
-	int ret;
-
-	if (!json_is_array(v) || json_array_size(v) > CONFIG_CONTROLLERS_MAX)
-		return bad(r, "scsi: must be an array of at most %u controllers",
-			   CONFIG_CONTROLLERS_MAX);
-	c->drives = calloc(CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX, sizeof(*c->drives));
-	if (!c->drives)
-		return no_memory(r);
-	json_array_foreach (v, i, item) {
-		snprintf(name, sizeof(name), "scsi[%zu]", i);
-		r->controller = (unsigned int)i;
-		ret = read_level(r, table, item, name);
-		if (ret < 0)
-			return ret;
-	}
-	c->controllers = (unsigned int)json_array_size(v);
-	qsort(c->drives, c->drive_count, sizeof(*c->drives), by_place);
+		return parse_bad(r, "%s: must be \"reset\" or \"off\"", m->name);
 	return 0;
 }
 
@@ -440,15 +303,16 @@ static int read_nics(struct reader *r, const struct member *m, const json_t *v)
 	size_t i;
 
 	if (!json_is_array(v) || json_array_size(v) > CONFIG_NICS_MAX)
-		return bad(r, "nics: must be an array of at most %u adapters",
-			   CONFIG_NICS_MAX);
+		return parse_bad(r, "nics: must be an array of at most %u adapters",
+				 CONFIG_NICS_MAX);
 	json_array_foreach (v, i, item) {
 		if (config_nic_from_json(item, &c->nics[i], &inner) < 0)
-			return bad(r, "nics[%zu].%.300s", i, inner.message);
+			return parse_bad(r, "nics[%zu].%.300s", i, inner.message);
 		for (size_t k = 0; k < i; k++) {
 			if (same_mac(&c->nics[i], &c->nics[k]))
-				return bad(r, "nics[%zu].mac: adapter %zu has the same",
-					   i, k);
+				return parse_bad(
+					r, "nics[%zu].mac: adapter %zu has the same", i,
+					k);
 		}
 		c->nic_count = i + 1;
 	}
@@ -463,7 +327,7 @@ static const struct member top_members[] = {
 	{ "processors", false, read_processors },
 	{ "memory", true, read_memory },
 	{ "boot", false, read_boot },
-	{ "scsi", false, read_scsi },
+	{ "scsi", false, parse_scsi },
 	{ "disk_channels", false, read_disk_channels },
 	{ "nics", false, read_nics },
 	{ "integration", false, read_integration },
@@ -484,8 +348,8 @@ int config_from_json(const json_t *text, struct vm_config *ret, struct config_er
 
 	c.notes = strdup("");
 	c.cmdline = strdup("");
-	n = c.notes && c.cmdline ? read_members(&r, top_members, text, "configuration")
-				 : no_memory(&r);
+	n = c.notes && c.cmdline ? parse_members(&r, top_members, text, "configuration")
+				 : parse_no_memory(&r);
 	if (n < 0) {
 		config_done(&c);
 		return n;
@@ -518,25 +382,11 @@ int config_parse(const char *text, size_t len, struct vm_config *ret,
 	return r;
 }
 
-int config_drive_from_json(const json_t *text, unsigned int controller,
-			   struct drive_config *ret, struct config_error *e)
-{
-	struct reader r = { .controller = controller, .where = "drive.", .e = e };
-
-	return read_drive(&r, text, ret);
-}
-
 unsigned int config_disk_channels(const struct vm_config *c)
 {
 	if (c->disk_channels)
 		return MIN(c->disk_channels, c->processors);
 	return (c->processors + 3) / 4;
-}
-
-void config_drive_done(struct drive_config *d)
-{
-	free(d->path);
-	d->path = NULL;
 }
 
 void config_done(struct vm_config *c)

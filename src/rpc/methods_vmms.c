@@ -105,6 +105,35 @@ static const struct rpc_field check_fields[] = {
 	END
 };
 
+static const struct rpc_field drive_fields[] = {
+	{ "controller", RPC_INTEGER, REQ, .description = "SCSI controller" },
+	{ "lun", RPC_INTEGER, REQ, .description = "unit" },
+	{ "drive", RPC_OBJECT, REQ, .description = "as in vm.json(5)" },
+	{ "bytes", RPC_INTEGER, REQ, .nullable = true,
+	  .description = "the size that the guest sees, 0 without a medium; null while "
+			 "the VM has none of it" },
+	{ "units", RPC_INTEGER, REQ, .nullable = true,
+	  .description = "I/O done since it was attached, in units of 8 KiB" },
+	{ "below_minimum", RPC_BOOL, REQ,
+	  .description = "it lately got less than its min_iops" },
+	END
+};
+
+#define CONTROLLER                                                               \
+	{                                                                        \
+		"controller", RPC_INTEGER, REQ, .min = 0, .max = 3,              \
+						.description = "SCSI controller" \
+	}
+#define LUN                                                                         \
+	{                                                                           \
+		"lun", RPC_INTEGER, REQ, .min = 0, .max = 63, .description = "unit" \
+	}
+#define ANY_PLACE                                                              \
+	{ "controller", RPC_INTEGER, .min = 0, .max = 3,                       \
+	  .description = "SCSI controller" },                                  \
+	{                                                                      \
+		"lun", RPC_INTEGER, .min = 0, .max = 63, .description = "unit" \
+	}
 #define NOTHING     \
 	FIELDS      \
 	{           \
@@ -243,6 +272,72 @@ static const struct rpc_method table[] = {
 	  FIELDS{ { "lines", RPC_ARRAY, REQ, .description = "strings, oldest first" },
 		  END },
 	  ERRORS{ RPC_NOT_FOUND, 0 } },
+	{ "disk.list", "The drives of a VM, with what is known of them now.",
+	  RPC_RIGHT_VIEW, VM_ONLY,
+	  FIELDS{ { "drives", RPC_ARRAY, REQ, .fields = drive_fields,
+		    .description = "by place" },
+		  END },
+	  ERRORS{ RPC_NOT_FOUND, 0 } },
+	{ "disk.attach",
+	  "Adds a drive to a VM; where it runs, at once. A place that is not given is "
+	  "the "
+	  "first that is free.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  { "drive", RPC_OBJECT, REQ,
+		    .description = "as in vm.json(5); its lun may be left out" },
+		  { "controller", RPC_INTEGER, .min = 0, .max = 3,
+		    .description = "SCSI controller" },
+		  END },
+	  drive_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, RPC_LOCKED, RPC_DENIED,
+		  RPC_WORKER_GONE, 0 } },
+	{ "disk.detach",
+	  "Takes a drive from a VM; answers when nothing uses its image any more.",
+	  RPC_RIGHT_ADMIN, FIELDS{ VM, CONTROLLER, LUN, END }, NOTHING,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_TIMEOUT, 0 } },
+	{ "disk.set",
+	  "Changes a drive by a merge patch (RFC 7396). Rates and on_error at once; the "
+	  "rest while the VM is off.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  CONTROLLER,
+		  LUN,
+		  { "patch", RPC_OBJECT, REQ,
+		    .description =
+			    "members of a drive of vm.json(5); null: the default" },
+		  END },
+	  drive_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
+	{ "disk.resize",
+	  "Makes a disk larger. Without a size, has the guest see that its file or "
+	  "device "
+	  "has become larger.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  CONTROLLER,
+		  LUN,
+		  { "bytes", RPC_INTEGER, .min = 512, .max = INT64_MAX,
+		    .description = "its new size" },
+		  END },
+	  FIELDS{ { "bytes", RPC_INTEGER, REQ, .description = "its size now" }, END },
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_LOCKED, RPC_DENIED, RPC_LIMIT,
+		  RPC_WORKER_GONE, 0 } },
+	{ "dvd.insert",
+	  "Puts a medium into a DVD drive. A place that is not given is the first "
+	  "drive's.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  { "path", RPC_STRING, REQ,
+		    .description = "absolute path of the image" },
+		  ANY_PLACE,
+		  END },
+	  drive_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_LOCKED, RPC_DENIED, RPC_WORKER_GONE,
+		  0 } },
+	{ "dvd.eject",
+	  "Takes the medium out of a DVD drive, even one that the guest has locked.",
+	  RPC_RIGHT_ADMIN, FIELDS{ VM, ANY_PLACE, END }, drive_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
 	{ "events.subscribe",
 	  "From here on the connection carries notifications `event`, after those since "
 	  "a "

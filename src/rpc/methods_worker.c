@@ -65,6 +65,8 @@
 		  .description = "of VMBus, with counters" },                            \
 		{ "vps", RPC_ARRAY, REQ,                                                 \
 		  .description = "virtual processors, with counters" },                  \
+		{ "drives", RPC_ARRAY, REQ,                                              \
+		  .description = "with their size and what they did" },                  \
 		{ "resets", RPC_INTEGER, REQ,                                            \
 		  .description = "of the guest since it started" },                      \
 	{                                                                                \
@@ -128,8 +130,26 @@ static const struct rpc_method table[] = {
 		    .description = "paths of the image's parents, the nearest first" },
 		  END },
 	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_EXISTS, 0 } },
-	{ "drive.detach", "Takes a drive from the running VM.", RPC_RIGHT_ADMIN,
-	  FIELDS{ CONTROLLER, LUN, END }, NOTHING,
+	{ "drive.detach",
+	  "Takes a drive from the running VM; answers when its image is free.",
+	  RPC_RIGHT_ADMIN, FIELDS{ CONTROLLER, LUN, END }, NOTHING,
+	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+	{ "drive.set", "Changes a drive's policies.", RPC_RIGHT_ADMIN,
+	  FIELDS{ CONTROLLER,
+		  LUN,
+		  { "drive", RPC_OBJECT, REQ, .description = "as in vm.json(5)" },
+		  END },
+	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+	{ "drive.resize",
+	  "Makes a disk larger, or looks how large its image has become, and tells the "
+	  "guest.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ CONTROLLER,
+		  LUN,
+		  { "bytes", RPC_INTEGER, .min = 1, .max = INT64_MAX,
+		    .description = "its new size; as large as it is, if not given" },
+		  END },
+	  FIELDS{ { "bytes", RPC_INTEGER, REQ, .description = "its size" }, END },
 	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
 	{ "nic.attach", "Plugs a network adapter into the running VM.", RPC_RIGHT_ADMIN,
 	  FIELDS{ NIC,

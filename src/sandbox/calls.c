@@ -106,7 +106,11 @@ const struct call calls[] = {
 	IOCTL(DISK, BLKROGET),
 	CALL_IS(DISK, fcntl, 1, F_GETFL),
 	CALL_IS(DISK, fcntl, 1, F_SETFL),
+	/* A second descriptor on an image, by which its lock is dropped; the locks of a shared disk's reservations. */
 	CALL_IS(DISK, fcntl, 1, F_DUPFD_CLOEXEC),
+	CALL_IS(DISK, fcntl, 1, F_OFD_SETLK),
+	CALL_IS(DISK, fcntl, 1, F_OFD_SETLKW),
+	CALL_IS(DISK, fcntl, 1, F_OFD_GETLK),
 	CALL(DISK, poll),
 
 	/* Channels: waiting, engines, the pool's threads. */

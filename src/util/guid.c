@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <uuid/uuid.h>
 
 bool guid_equal(const struct guid *a, const struct guid *b)
@@ -48,9 +49,13 @@ int guid_parse(const char *str, struct guid *ret)
 
 void guid_new(struct guid *ret)
 {
-	uuid_t u;
+	uint8_t u[16];
 
-	uuid_generate_random(u);
+	/* Not libuuid's: that asks for more than a worker in its sandbox may. So few bytes come whole, or not at all (getrandom(2)). */
+	while (getrandom(u, sizeof(u), 0) != sizeof(u))
+		;
+	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* RFC 4122 4.4 */
+	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
 	guid_swap(ret->b, u);
 }
 

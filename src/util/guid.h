@@ -33,7 +33,7 @@ bool guid_is_null(const struct guid *g);
 void guid_format(const struct guid *g, char str[GUID_STR_LEN]);
 /* 36 characters, either case, nothing before or behind; -EINVAL else, *ret untouched. */
 int guid_parse(const char *str, struct guid *ret) __must_check;
-/* A random (version 4) GUID, by libuuid. */
+/* A random (version 4) GUID. */
 void guid_new(struct guid *ret);
 /* The same for the same space and name, always (version 5, RFC 4122 4.3). */
 void guid_derive(const struct guid *space, const char *name, struct guid *ret);

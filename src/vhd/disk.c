@@ -12,6 +12,7 @@ void disk_init(struct disk *d, const struct disk_ops *ops, const struct disk_inf
 	d->info = *info;
 	atomic_init(&d->bytes, bytes);
 	atomic_init(&d->refs, 1);
+	d->closed = NULL;
 }
 
 struct disk *disk_ref(struct disk *d)
@@ -22,13 +23,34 @@ struct disk *disk_ref(struct disk *d)
 
 void disk_unref(struct disk *d)
 {
+	void (*closed)(void *) = NULL;
+	void *opaque = NULL;
+
 	/* Release: what this thread did to the disk is seen by the one that closes it. */
 	while (d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1) {
 		struct disk *parent = d->parent;
 
+		if (d->closed) {
+			closed = d->closed;
+			opaque = d->closed_opaque;
+		}
 		d->ops->close(d);
 		d = parent;
 	}
+	if (closed)
+		closed(opaque);
+}
+
+int disk_resize(struct disk *d, uint64_t bytes)
+{
+	if (!d->ops->resize)
+		return bytes ? -EOPNOTSUPP : 0;
+	if (bytes && d->info.read_only)
+		return -EROFS;
+	if (bytes && (bytes < disk_bytes(d) || bytes > INT64_MAX ||
+		      !is_aligned(bytes, d->info.logical_bytes)))
+		return -EINVAL;
+	return d->ops->resize(d, bytes);
 }
 
 static bool iov_covers(const struct disk_req *req)

@@ -110,6 +110,11 @@ struct disk_ops {
 	 * Brings to memory what map() needs at `off`, and ends load->aio_req (aio_expect() was done) by aio_post() with 0 or -errno. NULL where map() always knows.
 	 */
 	void (*load)(struct disk *d, struct disk_load *load);
+	/*
+	 * Makes the image so large, or with 0 looks how large it has become; sets d->bytes. One caller at a time, beside requests. Errors of
+	 * disk_resize(). NULL where a format cannot.
+	 */
+	int (*resize)(struct disk *d, uint64_t bytes);
 };
 
 struct disk {
@@ -120,6 +125,9 @@ struct disk {
 	_Atomic uint64_t bytes;
 	atomic_uint refs;
 	struct disk *parent; /* a reference, dropped by disk_unref(); NULL: none */
+	/* Called after the disk, and the parents that went with it, are closed, when not NULL. Set before it is shared. Any thread. */
+	void (*closed)(void *opaque);
+	void *closed_opaque;
 };
 
 /* For formats: refs = 1. */
@@ -137,6 +145,12 @@ static inline uint64_t disk_bytes(const struct disk *d)
 
 /* Queues on `aio`; the caller then calls aio_submit(), once for a batch. The caller holds a reference until `done`. */
 void disk_submit(struct disk *d, struct aio *aio, struct disk_req *req);
+
+/*
+ * Online: grows the image to `bytes`, or with 0 takes the size that it was given from outside. -EINVAL when it would shrink or be no multiple of a
+ * sector, -EROFS, -EOPNOTSUPP. Blocks for a system call or two. One caller at a time; beside requests.
+ */
+int disk_resize(struct disk *d, uint64_t bytes) __must_check;
 
 /* For formats: ends a request. */
 static inline void disk_done(struct disk_req *req, int r)

@@ -162,11 +162,32 @@ static struct disk_extent raw_map(struct disk *d, uint64_t off, uint64_t len)
 	};
 }
 
+/* A device has the size that it has; a file is made longer, which takes no room. */
+static int raw_resize(struct disk *d, uint64_t bytes)
+{
+	struct raw *raw = container_of(d, struct raw, disk);
+	struct raw_file f = { 0 };
+	int r = ask(raw->fd, &f);
+
+	if (r < 0)
+		return r;
+	if (bytes && f.is_block)
+		return bytes == f.bytes ? 0 : -EOPNOTSUPP;
+	if (bytes > f.bytes && ftruncate(raw->fd, (off_t)bytes) < 0)
+		return -errno;
+	bytes = MAX(bytes, f.bytes);
+	if (!bytes || !is_aligned(bytes, d->info.logical_bytes))
+		return -EINVAL;
+	atomic_store(&d->bytes, bytes);
+	return 0;
+}
+
 static const struct disk_ops raw_ops = {
 	.format = "raw",
 	.submit = raw_submit,
 	.close = raw_close,
 	.map = raw_map,
+	.resize = raw_resize,
 };
 
 /* A fixed VHD's: the same in all but name. */

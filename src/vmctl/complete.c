@@ -65,6 +65,24 @@ static void offer_jobs(struct vmctl *v, const char *begun)
 	}
 }
 
+static void offer_drives(struct vmctl *v, const char *vm, const char *begun)
+{
+	json_auto_t *answer = NULL;
+	json_t *d;
+	size_t i;
+
+	if (!vm || call_quiet(v, "disk.list", json_pack("{s:s}", "vm", vm), &answer) < 0)
+		return;
+	json_array_foreach (json_object_get(answer, "drives"), i, d) {
+		char at[24];
+
+		snprintf(at, sizeof(at), "%u:%u",
+			 (unsigned int)field_number(d, "controller"),
+			 (unsigned int)field_number(d, "lun"));
+		offer(at, begun);
+	}
+}
+
 /* The verbs; behind a noun (before is its word) their second words. */
 static void offer_verbs(const char *noun, const char *begun)
 {
@@ -97,7 +115,9 @@ static const struct option *option_of(const struct verb *verb, const char *word)
 	return NULL;
 }
 
-static void offer_word(struct vmctl *v, enum word_kind kind, const char *begun)
+/* `vm` is the verb's first word, as WORD_DRIVE needs it. */
+static void offer_word(struct vmctl *v, enum word_kind kind, const char *vm,
+		       const char *begun)
 {
 	if (kind == WORD_VM)
 		offer_vms(v, begun);
@@ -107,12 +127,15 @@ static void offer_word(struct vmctl *v, enum word_kind kind, const char *begun)
 		puts(":files");
 	else if (kind == WORD_JOB)
 		offer_jobs(v, begun);
+	else if (kind == WORD_DRIVE)
+		offer_drives(v, vm, begun);
 }
 
 struct state {
 	const char *noun; /* the first word of a pair, while its second is open */
 	const struct verb *verb;
 	size_t nwords;               /* of the verb, complete */
+	const char *first;           /* of these */
 	const struct option *option; /* whose value comes next */
 };
 
@@ -132,7 +155,7 @@ static void advance(struct vmctl *v, struct state *s, const char *word)
 		return;
 	}
 	if (s->verb) {
-		s->nwords++;
+		s->first = s->nwords++ ? s->first : word;
 		return;
 	}
 	s->verb = s->noun ? verb_find(s->noun, word) : verb_find(word, NULL);
@@ -159,7 +182,7 @@ void complete(struct vmctl *v, int argc, char *const *argv)
 	} else if (!s.verb) {
 		offer_verbs(s.noun, begun);
 	} else if (s.nwords < verb_count_words(s.verb)) {
-		offer_word(v, s.verb->kinds[s.nwords], begun);
+		offer_word(v, s.verb->kinds[s.nwords], s.first, begun);
 	}
 	call_done(v);
 }

@@ -48,6 +48,29 @@
 	{                                                                          \
 		"force", OPT_FLAG, .help = "replace a file that is there"          \
 	}
+#define POLICIES                                                                        \
+	{ "min-iops", OPT_TEXT, "N|none",                                               \
+	  .help = "tell when it gets less, in I/O of 8 KiB a second" },                 \
+		{ "max-iops", OPT_TEXT, "N|none",                                       \
+		  .help = "let it have no more, in I/O of 8 KiB a second" },            \
+	{                                                                               \
+		"on-error", OPT_CHOICE, "report|pause", "report|pause",                 \
+			.help = "what an I/O error does: the guest sees it, or the VM " \
+				"is "                                                   \
+				"paused (report)"                                       \
+	}
+#define DISK_SHAPE                                                                       \
+	{ "read-only", OPT_FLAG, .help = "the guest may not write it" },                 \
+		{ "serial", OPT_TEXT, "TEXT", .help = "its serial number (a new one)" }, \
+		{ "cache", OPT_CHOICE, "MODE", "writeback|none|unsafe",                  \
+		  .help = "writeback, none or unsafe (writeback)" },                     \
+	{                                                                                \
+		"shared", OPT_FLAG, .help = "other VMs may have it too"                  \
+	}
+#define AT                                                               \
+	{                                                                \
+		"at", OPT_TEXT, "C:L", .help = "SCSI controller and LUN" \
+	}
 
 const struct option verbs_common[] = {
 	{ "socket", OPT_PATH, "SOCKET",
@@ -189,6 +212,85 @@ const struct verb verbs[] = {
 	  "delete web1",
 	  "vm.delete",
 	  verb_delete },
+	{ "disk list",
+	  "NAME",
+	  { WORD_VM },
+	  "list a VM's drives",
+	  NULL,
+	  NULL,
+	  "disk list web1\ndisk list web1 --json | jq '.drives[].bytes'",
+	  "disk.list",
+	  verb_disk_list },
+	{ "disk attach",
+	  "NAME FILE",
+	  { WORD_VM, WORD_FILE },
+	  "add a disk or DVD to a VM, which may run",
+	  "FILE is a VHDX or VHD image, a raw image or a block device. A full file "
+	  "system below it\n"
+	  "pauses the VM until there is room and it is resumed; the guest sees no error.",
+	  OPTIONS{ AT,
+		   { "dvd", OPT_FLAG, .help = "a DVD with this ISO image" },
+		   DISK_SHAPE,
+		   POLICIES,
+		   END },
+	  "disk attach web1 data.vhdx\n"
+	  "disk attach web1 /dev/sdb --at 1:0 --max-iops 2000",
+	  "disk.attach",
+	  verb_disk_attach },
+	{ "disk detach",
+	  "NAME DRIVE",
+	  { WORD_VM, WORD_DRIVE },
+	  "take a drive from a VM, which may run; its file stays",
+	  "DRIVE is its place, as 0:1, or its file. Done when nothing uses the file any "
+	  "more. Unmount it in\n"
+	  "the guest before.",
+	  NULL,
+	  "disk detach web1 0:1\ndisk detach web1 data.vhdx",
+	  "disk.detach",
+	  verb_disk_detach },
+	{ "disk set",
+	  "NAME DRIVE",
+	  { WORD_VM, WORD_DRIVE },
+	  "change a drive",
+	  "DRIVE is its place, as 0:1, or its file. Rates and --on-error change at once; "
+	  "the rest while the VM\n"
+	  "is off.",
+	  OPTIONS{ POLICIES, DISK_SHAPE, END },
+	  "disk set web1 0:1 --max-iops 500\ndisk set web1 0:1 --max-iops none",
+	  "disk.set",
+	  verb_disk_set },
+	{ "disk resize",
+	  "NAME DRIVE",
+	  { WORD_VM, WORD_DRIVE },
+	  "make a disk larger, or have the guest see that it is",
+	  "DRIVE is its place, as 0:1, or its file. A guest that runs sees the new size "
+	  "at "
+	  "once. Without\n"
+	  "--size it is that of the file or device, which was made larger by other "
+	  "means.",
+	  OPTIONS{ { "size", OPT_SIZE, "SIZE", .help = "its new size, such as 20G" },
+		   END },
+	  "disk resize web1 0:0 --size 40G\ndisk resize web1 0:1",
+	  "disk.resize",
+	  verb_disk_resize },
+	{ "dvd insert",
+	  "NAME FILE",
+	  { WORD_VM, WORD_FILE },
+	  "put an ISO image into a VM's DVD drive",
+	  NULL,
+	  OPTIONS{ AT, END },
+	  "dvd insert web1 debian.iso",
+	  "dvd.insert",
+	  verb_dvd_insert },
+	{ "dvd eject",
+	  "NAME",
+	  { WORD_VM },
+	  "take the medium out of a VM's DVD drive",
+	  NULL,
+	  OPTIONS{ AT, END },
+	  "dvd eject web1",
+	  "dvd.eject",
+	  verb_dvd_eject },
 	{ "wait",
 	  "NAME STATE",
 	  { WORD_VM, WORD_STATE },

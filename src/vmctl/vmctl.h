@@ -29,7 +29,15 @@ struct vmctl {
 };
 
 /* What a word of a verb is: for completion. */
-enum word_kind { WORD_NONE, WORD_VM, WORD_NAME, WORD_STATE, WORD_FILE, WORD_JOB };
+enum word_kind {
+	WORD_NONE,
+	WORD_VM,
+	WORD_NAME,
+	WORD_STATE,
+	WORD_FILE,
+	WORD_JOB,
+	WORD_DRIVE
+};
 
 struct verb {
 	const char *name;  /* one word, or noun and verb: "host check" */
@@ -124,6 +132,13 @@ int verb_job_wait(struct vmctl *v, const struct args *a);
 int verb_nic_list(struct vmctl *v, const struct args *a);
 int verb_nic_add(struct vmctl *v, const struct args *a);
 int verb_nic_remove(struct vmctl *v, const struct args *a);
+int verb_disk_list(struct vmctl *v, const struct args *a);
+int verb_disk_attach(struct vmctl *v, const struct args *a);
+int verb_disk_detach(struct vmctl *v, const struct args *a);
+int verb_disk_set(struct vmctl *v, const struct args *a);
+int verb_disk_resize(struct vmctl *v, const struct args *a);
+int verb_dvd_insert(struct vmctl *v, const struct args *a);
+int verb_dvd_eject(struct vmctl *v, const struct args *a);
 int verb_host_check(struct vmctl *v, const struct args *a);
 int verb_host_info(struct vmctl *v, const struct args *a);
 

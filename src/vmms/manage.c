@@ -41,6 +41,7 @@ static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 	if (r < 0)
 		return r;
 	guid_new(&id);
+	config_give_serials(c);
 	vm = vm_new(&id, c);
 	if (!vm)
 		return rpc_error_set(e, -ENOMEM, "no memory");
@@ -235,6 +236,7 @@ void manage_set(struct rpc_call *call, void *ctx)
 		rpc_call_fail(call, r, "%s: %s", vm->config.name, why.message);
 		return;
 	}
+	config_give_serials(&next);
 	if (check_set(v, vm, &next, &e) < 0) {
 		config_done(&next);
 		rpc_call_error(call, &e);

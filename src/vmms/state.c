@@ -38,6 +38,9 @@ static const struct {
 	[VM_OP_RESUME] = { "resume", IN(VM_PAUSED), "start it instead",
 			   "it is not paused" },
 	[VM_OP_CONSOLE] = { "reach the console of", ~IN(VM_OFF), "start it first", "" },
+	[VM_OP_DRIVES] = { "change the drives of",
+			   IN(VM_OFF) | IN(VM_RUNNING) | IN(VM_PAUSED), "",
+			   "wait until it is Running" },
 	[VM_OP_CONFIGURE] = { "change", IN(VM_OFF), "",
 			      "only its name, notes and integration services can change "
 			      "now; "

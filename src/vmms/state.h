@@ -29,6 +29,7 @@ enum vm_op {
 	VM_OP_PAUSE,
 	VM_OP_RESUME,
 	VM_OP_CONSOLE,
+	VM_OP_DRIVES,    /* its drives, on or off */
 	VM_OP_CONFIGURE, /* what cannot change while it runs */
 	VM_OP_DELETE,
 };

@@ -38,6 +38,7 @@ struct vm {
 
 	struct worker *worker; /* NULL exactly while Off */
 	struct list waits;     /* see wait.h */
+	bool drives_busy;      /* its worker was asked to change one: disks.c */
 };
 
 /* What changed, as vm_apply_status() says. */

@@ -2,7 +2,7 @@
 /*
  * The daemon as its parts see it. One thread, one event loop; nothing here blocks longer than a local open(2).
  *
- * A request arrives in methods.c, is looked at by its group's file (manage.c: configurations; power.c: states; host.c),
+ * A request arrives in methods.c, is looked at by its group's file (manage.c: configurations; disks.c: drives; power.c: states; host.c),
  * and where it concerns a running VM goes on to the worker (worker.c the process, link.c its control socket). What
  * changes a VM ends in vmms_changed(): events, log, and the calls that wait for it.
  */
@@ -56,6 +56,13 @@ void manage_show(struct rpc_call *call, void *ctx);
 void manage_set(struct rpc_call *call, void *ctx);
 void manage_delete(struct rpc_call *call, void *ctx);
 void manage_log(struct rpc_call *call, void *ctx);
+void disks_list(struct rpc_call *call, void *ctx);
+void disks_attach(struct rpc_call *call, void *ctx);
+void disks_detach(struct rpc_call *call, void *ctx);
+void disks_set(struct rpc_call *call, void *ctx);
+void disks_resize(struct rpc_call *call, void *ctx);
+void disks_insert(struct rpc_call *call, void *ctx);
+void disks_eject(struct rpc_call *call, void *ctx);
 void power_start(struct rpc_call *call, void *ctx);
 void power_stop(struct rpc_call *call, void *ctx);
 void power_restart(struct rpc_call *call, void *ctx);

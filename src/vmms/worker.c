@@ -483,12 +483,20 @@ void worker_leave(struct worker *w)
 	worker_free(w);
 }
 
-int worker_call(struct worker *w, const char *method, json_t *params,
-		unsigned int timeout_ms, rpc_peer_fn fn, void *arg)
+int worker_call_fds(struct worker *w, const char *method, json_t *params, int *fds,
+		    size_t nfds, unsigned int timeout_ms, rpc_peer_fn fn, void *arg)
 {
 	if (!w->peer) {
+		for (size_t i = 0; i < nfds; i++)
+			close(fds[i]);
 		json_decref(params);
 		return -EPIPE;
 	}
-	return rpc_peer_call(w->peer, method, params, NULL, 0, timeout_ms, fn, arg);
+	return rpc_peer_call(w->peer, method, params, fds, nfds, timeout_ms, fn, arg);
+}
+
+int worker_call(struct worker *w, const char *method, json_t *params,
+		unsigned int timeout_ms, rpc_peer_fn fn, void *arg)
+{
+	return worker_call_fds(w, method, params, NULL, 0, timeout_ms, fn, arg);
 }

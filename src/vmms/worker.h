@@ -39,6 +39,10 @@ void worker_leave(struct worker *w);
 /* A call to it. -EPIPE while there is no connection; `fn` is then not called. Takes params. */
 int worker_call(struct worker *w, const char *method, json_t *params,
 		unsigned int timeout_ms, rpc_peer_fn fn, void *arg) __must_check;
+/* The same with descriptors, which are closed in any case. */
+int worker_call_fds(struct worker *w, const char *method, json_t *params, int *fds,
+		    size_t nfds, unsigned int timeout_ms, rpc_peer_fn fn,
+		    void *arg) __must_check;
 /* Off by its own hand, or by SIGKILL when that takes too long. */
 void worker_turn_off(struct worker *w);
 

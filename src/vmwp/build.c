@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "vmwp/drives.h"
 #include "vmwp/machine_priv.h"
 
 static void bus_changed(void *opaque)
@@ -135,6 +136,7 @@ void machine_free(struct machine *m)
 	/* Never started: no channel is open, and so the devices go before this returns. */
 	if (m->bus && !m->devices_gone)
 		devices_remove(m, nothing);
+	drives_free(m);
 	dismantle(m);
 }
 
@@ -155,6 +157,8 @@ int machine_new(const struct vm_config *config, const struct machine_fds *fds,
 		close_if(fds->console_log);
 		return machine_fail(error, -ENOMEM, "out of memory");
 	}
+	list_init(&m->drives);
+	list_init(&m->media);
 	m->config = config;
 	m->env = *env;
 	m->kvm = fds->kvm;

@@ -8,10 +8,11 @@
 
 #include "sandbox/sandbox.h"
 #include "util/cleanup.h"
+#include "vmwp/drives.h"
 #include "vmwp/status.h"
 #include "vmwp/worker_priv.h"
 
-static void answer(struct rpc_call *call, int r, const struct machine_error *error)
+void control_answer(struct rpc_call *call, int r, const struct machine_error *error)
 {
 	if (r < 0)
 		rpc_call_fail(call, r, "%s", error->text);
@@ -20,13 +21,13 @@ static void answer(struct rpc_call *call, int r, const struct machine_error *err
 }
 
 /* machine_done_fn of every operation that a call waits for. */
-static void answer_done(void *opaque, int r, const struct machine_error *error)
+void control_answer_done(void *opaque, int r, const struct machine_error *error)
 {
-	answer(opaque, r, error);
+	control_answer(opaque, r, error);
 }
 
 /* The machine, or NULL when there is none and the call was answered so. */
-static struct machine *machine_of(struct worker *w, struct rpc_call *call)
+struct machine *control_machine(struct worker *w, struct rpc_call *call)
 {
 	if (!w->machine)
 		rpc_call_fail(call, -EBUSY, "the worker was not set up yet");
@@ -49,19 +50,22 @@ static void hello(struct rpc_call *call, void *ctx)
 static int attach_all(struct worker *w, struct rpc_call *call, struct machine *m,
 		      struct machine_error *error)
 {
+	const json_t *parents = json_object_get(rpc_call_params(call), "parents");
+
 	for (size_t i = 0; i < w->config->drive_count; i++) {
 		const struct drive_config *d = &w->config->drives[i];
+		struct drive_files files;
 		char role[32];
-		int fd, r;
+		int r;
 
 		snprintf(role, sizeof(role), "scsi/%u/%u", d->controller, d->lun);
-		fd = rpc_call_take_fd(call, role);
-		if (fd < 0 && d->path) {
-			snprintf(error->text, sizeof(error->text),
-				 "no descriptor came for %s (%s)", role, d->path);
-			return -EINVAL;
-		}
-		r = machine_drive_attach(m, d, fd, error);
+		r = control_take_files(call, d->controller, d->lun, d->path,
+				       json_object_get(parents, role), &files, error);
+		if (r == 0 && !files.n && d->path)
+			r = machine_fail(error, -EINVAL, "no descriptor came for %s (%s)",
+					 role, d->path);
+		if (r == 0)
+			r = machine_drive_attach(m, d, &files, error);
 		if (r < 0)
 			return r;
 	}
@@ -153,56 +157,56 @@ static void setup(struct rpc_call *call, void *ctx)
 			machine_fail(&error, r, "the sandbox cannot be tightened: %s",
 				     strerror(-r));
 	}
-	answer(call, r, &error);
+	control_answer(call, r, &error);
 }
 
 static void start(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 
 	if (m)
-		answer(call, machine_start(m, &error), &error);
+		control_answer(call, machine_start(m, &error), &error);
 }
 
 static void pause_(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 	int r;
 
 	if (!m)
 		return;
-	r = machine_pause(m, answer_done, call, &error);
+	r = machine_pause(m, control_answer_done, call, &error);
 	if (r < 0)
-		answer(call, r, &error);
+		control_answer(call, r, &error);
 }
 
 static void resume(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 
 	if (m)
-		answer(call, machine_resume(m, &error), &error);
+		control_answer(call, machine_resume(m, &error), &error);
 }
 
 static void reset(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 	int r;
 
 	if (!m)
 		return;
-	r = machine_reset(m, answer_done, call, &error);
+	r = machine_reset(m, control_answer_done, call, &error);
 	if (r < 0)
-		answer(call, r, &error);
+		control_answer(call, r, &error);
 }
 
 static void shutdown_(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 	int r;
 
@@ -210,21 +214,22 @@ static void shutdown_(struct rpc_call *call, void *ctx)
 		return;
 	r = machine_shutdown(m, !strcmp(rpc_call_string(call, "type"), "restart"),
 			     rpc_call_bool(call, "force"),
-			     rpc_call_string(call, "reason"), answer_done, call, &error);
+			     rpc_call_string(call, "reason"), control_answer_done, call,
+			     &error);
 	if (r == -ENOTCONN) {
 		struct rpc_error e = { 0 };
 
 		rpc_error_set_code(&e, RPC_NO_SERVICE, "%s", error.text);
 		rpc_call_error(call, &e);
 	} else if (r < 0) {
-		answer(call, r, &error);
+		control_answer(call, r, &error);
 	}
 }
 
 static void turn_off(struct rpc_call *call, void *ctx)
 {
 	struct worker *w = ctx;
-	struct machine *m = machine_of(w, call);
+	struct machine *m = control_machine(w, call);
 
 	if (!m)
 		return;
@@ -238,7 +243,7 @@ static void turn_off(struct rpc_call *call, void *ctx)
 
 static void status(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 
 	if (m)
 		rpc_call_reply(call, status_json(m));
@@ -246,84 +251,20 @@ static void status(struct rpc_call *call, void *ctx)
 
 static void integration_set(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 
 	if (m)
-		answer(call,
-		       machine_integration(m, rpc_call_string(call, "service"),
-					   rpc_call_bool(call, "enabled"), &error),
-		       &error);
-}
-
-/* Where a drive is, from params that the table has bounded, and its descriptor, -1 when none came. */
-static int drive_place(struct rpc_call *call, unsigned int *controller, unsigned int *lun)
-{
-	char role[32];
-
-	*controller = (unsigned int)rpc_call_integer(call, "controller", 0);
-	*lun = (unsigned int)rpc_call_integer(call, "lun", 0);
-	snprintf(role, sizeof(role), "scsi/%u/%u", *controller, *lun);
-	return rpc_call_take_fd(call, role);
-}
-
-static void drive_attach(struct rpc_call *call, void *ctx)
-{
-	struct machine *m = machine_of(ctx, call);
-	struct machine_error error = { "" };
-	struct drive_config drive;
-	struct config_error why;
-	unsigned int controller, lun;
-	cleanup_fd int fd = -1;
-	int r;
-
-	if (!m)
-		return;
-	fd = drive_place(call, &controller, &lun);
-	r = config_drive_from_json(json_object_get(rpc_call_params(call), "drive"),
-				   controller, &drive, &why);
-	if (r < 0) {
-		rpc_call_fail(call, r, "%s", why.message);
-		return;
-	}
-	if (drive.lun != lun)
-		r = machine_fail(&error, -EINVAL, "drive: lun is %u, not %u", drive.lun,
-				 lun);
-	else
-		r = machine_drive_attach(m, &drive, take_fd(&fd), &error);
-	config_drive_done(&drive);
-	answer(call, r, &error);
-}
-
-static void drive_detach(struct rpc_call *call, void *ctx)
-{
-	struct machine *m = machine_of(ctx, call);
-	struct machine_error error = { "" };
-
-	if (m)
-		answer(call,
-		       machine_drive_detach(
-			       m, (unsigned int)rpc_call_integer(call, "controller", 0),
-			       (unsigned int)rpc_call_integer(call, "lun", 0), &error),
-		       &error);
-}
-
-static void dvd_change(struct rpc_call *call, void *ctx)
-{
-	struct machine *m = machine_of(ctx, call);
-	struct machine_error error = { "" };
-	unsigned int controller, lun;
-	int fd;
-
-	if (!m)
-		return;
-	fd = drive_place(call, &controller, &lun);
-	answer(call, machine_dvd_change(m, controller, lun, fd, &error), &error);
+		control_answer(call,
+			       machine_integration(m, rpc_call_string(call, "service"),
+						   rpc_call_bool(call, "enabled"),
+						   &error),
+			       &error);
 }
 
 static void nic_attach(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	unsigned int index = (unsigned int)rpc_call_integer(call, "index", 0);
 	struct machine_error error = { "" };
 	struct nic_config config;
@@ -340,36 +281,38 @@ static void nic_attach(struct rpc_call *call, void *ctx)
 		return;
 	}
 	snprintf(role, sizeof(role), "nic/%u", index);
-	answer(call,
-	       machine_nic_attach(m, index, &config, rpc_call_take_fd(call, role),
-				  &error),
-	       &error);
+	control_answer(call,
+		       machine_nic_attach(m, index, &config, rpc_call_take_fd(call, role),
+					  &error),
+		       &error);
 }
 
 static void nic_detach(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 
 	if (m)
-		answer(call,
-		       machine_nic_detach(
-			       m, (unsigned int)rpc_call_integer(call, "index", 0),
-			       &error),
-		       &error);
+		control_answer(call,
+			       machine_nic_detach(
+				       m,
+				       (unsigned int)rpc_call_integer(call, "index", 0),
+				       &error),
+			       &error);
 }
 
 static void nic_link(struct rpc_call *call, void *ctx)
 {
-	struct machine *m = machine_of(ctx, call);
+	struct machine *m = control_machine(ctx, call);
 	struct machine_error error = { "" };
 
 	if (m)
-		answer(call,
-		       machine_nic_link(m,
-					(unsigned int)rpc_call_integer(call, "index", 0),
-					rpc_call_bool(call, "up"), &error),
-		       &error);
+		control_answer(
+			call,
+			machine_nic_link(m,
+					 (unsigned int)rpc_call_integer(call, "index", 0),
+					 rpc_call_bool(call, "up"), &error),
+			&error);
 }
 
 const struct rpc_handler control_handlers[] = {
@@ -383,9 +326,11 @@ const struct rpc_handler control_handlers[] = {
 	{ "vm.turn_off", turn_off },
 	{ "vm.status", status },
 	{ "integration.set", integration_set },
-	{ "drive.attach", drive_attach },
-	{ "drive.detach", drive_detach },
-	{ "dvd.change", dvd_change },
+	{ "drive.attach", control_drive_attach },
+	{ "drive.detach", control_drive_detach },
+	{ "drive.set", control_drive_set },
+	{ "drive.resize", control_drive_resize },
+	{ "dvd.change", control_dvd_change },
 	{ "nic.attach", nic_attach },
 	{ "nic.detach", nic_detach },
 	{ "nic.link", nic_link },

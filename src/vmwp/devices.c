@@ -45,8 +45,8 @@ static int offer_ic(struct machine *m, struct machine_error *error)
 		     : 0;
 }
 
-static int offer_scsi(struct machine *m, unsigned int controller,
-		      struct machine_error *error)
+int devices_offer_scsi(struct machine *m, unsigned int controller,
+		       struct machine_error *error)
 {
 	struct storvsp_params params = {
 		.bus = m->bus,
@@ -70,7 +70,7 @@ int devices_offer(struct machine *m, struct machine_error *error)
 	int r = offer_ic(m, error);
 
 	for (unsigned int i = 0; r == 0 && i < m->config->controllers; i++)
-		r = offer_scsi(m, i, error);
+		r = devices_offer_scsi(m, i, error);
 	return r;
 }
 
@@ -120,7 +120,7 @@ void devices_resume(struct machine *m)
 	ic_resume(m->ic);
 	for (unsigned int i = 0; i < CONFIG_CONTROLLERS_MAX; i++) {
 		if (m->scsi[i])
-			vsp_resume(storvsp_vsp(m->scsi[i]));
+			storvsp_resume(m->scsi[i]);
 	}
 	for (unsigned int i = 0; i < CONFIG_NICS_MAX; i++) {
 		if (m->nics[i])

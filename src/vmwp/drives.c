@@ -1,26 +1,68 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Drives on the SCSI controllers: from a descriptor to a logical unit, and back. */
+/*
+ * Drives on the SCSI controllers. What a disk's error holds back (back/scsi.h) stops the whole VM: the serving thread notes the error and writes
+ * asked_fd, the loop pauses the machine and says why, and the operator's resume has the commands executed anew.
+ */
+#include "vmwp/drives.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "back/scsi.h"
 #include "util/cleanup.h"
-#include "vhd/image.h"
-#include "vmwp/machine_priv.h"
+#include "util/log.h"
+#include "vmwp/drives_priv.h"
+#include "vmwp/media.h"
 #include "vsp/storvsp/storvsp.h"
 
-/* The same drive has the same serial number at every start. */
-static void drive_id(const struct machine *m, unsigned int controller, unsigned int lun,
+/* ---- identity ---- */
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A serial number of the form that vmms makes is an identity in digits. */
+static bool id_of_digits(const char *serial, struct guid *ret)
+{
+	if (strlen(serial) != 2 * sizeof(ret->b))
+		return false;
+	for (size_t i = 0; i < sizeof(ret->b); i++) {
+		int high = hex_digit(serial[2 * i]), low = hex_digit(serial[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		ret->b[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+/*
+ * The same at every start: of the serial number; without one, of the place in the VM, or for a shared disk, which is the same disk in each VM, of
+ * the file.
+ */
+static void drive_id(const struct machine *m, const struct drive_config *d,
 		     struct guid *ret)
 {
+	static const struct guid host_wide;
 	char place[32];
 
-	snprintf(place, sizeof(place), "scsi/%u/%u", controller, lun);
-	guid_derive(&m->env.id, place, ret);
+	snprintf(place, sizeof(place), "scsi/%u/%u", d->controller, d->lun);
+	if (d->serial[0] && !id_of_digits(d->serial, ret))
+		guid_derive(&host_wide, d->serial, ret);
+	else if (!d->serial[0] && d->shared)
+		guid_derive(&host_wide, d->path, ret);
+	else if (!d->serial[0])
+		guid_derive(&m->env.id, place, ret);
 }
+
+/* ---- finding ---- */
 
 static struct storvsp *controller_find(struct machine *m, unsigned int controller,
 				       struct machine_error *error)
@@ -31,120 +73,358 @@ static struct storvsp *controller_find(struct machine *m, unsigned int controlle
 	return NULL;
 }
 
-static int drive_open(const struct guid *id, int fd, bool dvd, bool read_only,
-		      const char *name, struct disk **ret, struct machine_error *error)
+/* The drive at a place, of a controller that is there. */
+static struct drive *drive_find(struct machine *m, unsigned int controller,
+				unsigned int lun, struct machine_error *error)
 {
-	const struct image_file file = { .fd = fd,
-					 .format = dvd ? IMAGE_RAW
-						       : image_format_of(name) };
-	const struct image_params params = {
-		.files = &file, .nfiles = 1, .read_only = dvd || read_only, .id = *id
-	};
-	struct image_error e;
-	int r = image_open(&params, ret, &e);
+	struct drive *d;
 
-	return r < 0 ? machine_fail(error, r, "%s %s", name, e.message) : 0;
+	list_for_each (d, &m->drives, link) {
+		if (d->controller == controller && d->lun == lun)
+			return d;
+	}
+	machine_fail(error, -ENOENT, "there is no drive at controller %u, LUN %u",
+		     controller, lun);
+	return NULL;
 }
 
-/* A device for the drive; `fd` is -1 for an empty DVD drive, and is taken over in any case. */
-static int device_new(const struct guid *id, const struct drive_config *d, int fd_,
-		      struct scsi_dev **ret, struct machine_error *error)
-{
-	cleanup_fd int fd = fd_;
-	struct disk *disk = NULL;
-	bool dvd = d->kind == DRIVE_DVD;
-	int r;
+/* ---- attach ---- */
 
-	if (fd >= 0) {
-		r = drive_open(id, fd, dvd, d->read_only, d->path ? d->path : "the image",
-			       &disk, error);
-		if (r < 0)
-			return r;
-		fd = -1; /* the disk's */
-	} else if (!dvd) {
-		return machine_fail(error, -EINVAL, "no descriptor came for %s", d->path);
-	}
-	r = dvd ? scsi_dvd_new(disk, id, ret) : scsi_disk_new(disk, ret);
-	if (r < 0) {
-		disk_unref(disk);
-		return machine_fail(error, r, "cannot use %s: %s",
-				    d->path ? d->path : "the drive",
+/* Serving thread: a command of the drive is held. */
+static void on_stalled(void *opaque, int r)
+{
+	struct drive *d = opaque;
+
+	atomic_store(&d->stalled, r);
+	eventfd_write(d->m->asked_fd, 1);
+}
+
+static void apply_policies(struct drive *d, struct scsi_dev *dev,
+			   const struct drive_config *c)
+{
+	d->min_iops = c->min_iops;
+	d->max_iops = c->max_iops;
+	throttle_set(&dev->limit, c->max_iops);
+	atomic_store(&dev->stalls_on_io_error, c->pause_on_error);
+}
+
+static int device_new(struct drive *d, const struct drive_config *c,
+		      const struct guid *id, struct disk *disk, struct scsi_dev **ret,
+		      struct machine_error *error)
+{
+	bool dvd = c->kind == DRIVE_DVD;
+	int r = dvd ? scsi_dvd_new(disk, id, ret) : scsi_disk_new(disk, ret);
+
+	if (r < 0)
+		return machine_fail(error, r, "cannot use %s: %s", d->name,
 				    r == -EINVAL ? "it is smaller than one DVD sector"
 						 : strerror(-r));
+	if (c->serial[0])
+		strcpy((*ret)->serial, c->serial);
+	if (!dvd) {
+		(*ret)->stalled = on_stalled;
+		(*ret)->stalled_opaque = d;
 	}
+	apply_policies(d, *ret, c);
 	return 0;
 }
 
-int machine_drive_attach(struct machine *m, const struct drive_config *drive, int fd_,
-			 struct machine_error *error)
+static struct drive *drive_new(struct machine *m, const struct drive_config *c)
 {
-	cleanup_fd int fd = fd_;
-	struct storvsp *s = controller_find(m, drive->controller, error);
-	struct scsi_dev *dev;
-	struct guid id;
-	int r;
+	struct drive *d = calloc(1, sizeof(*d));
 
-	if (!s)
-		return -ENODEV;
-	drive_id(m, drive->controller, drive->lun, &id);
-	r = device_new(&id, drive, take_fd(&fd), &dev, error);
-	if (r < 0)
-		return r;
-	r = storvsp_attach(s, drive->lun, dev);
-	if (r < 0) {
-		scsi_dev_unref(dev);
-		return machine_fail(error, r, "controller %u, LUN %u: %s",
-				    drive->controller, drive->lun,
-				    r == -EEXIST ? "there is a drive already"
-						 : strerror(-r));
+	if (!d)
+		return NULL;
+	d->m = m;
+	d->controller = c->controller;
+	d->lun = c->lun;
+	d->kind = c->kind;
+	d->name = strdup(c->path ? c->path : "the DVD drive");
+	if (!d->name) {
+		free(d);
+		return NULL;
 	}
+	return d;
+}
+
+static void drive_free(struct drive *d)
+{
+	free(d->name);
+	free(d);
+}
+
+static int attach(struct drive *d, const struct drive_config *c, struct storvsp *s,
+		  struct disk *disk, const struct guid *id, struct machine_error *error)
+{
+	struct scsi_dev *dev;
+	int r = device_new(d, c, id, disk, &dev, error);
+
+	if (r < 0) {
+		disk_unref(disk);
+		return r;
+	}
+	r = storvsp_attach(s, c->lun, dev);
+	if (r == 0)
+		return 0;
+	scsi_dev_unref(dev);
+	return machine_fail(error, r, "controller %u, LUN %u: %s", c->controller, c->lun,
+			    r == -EEXIST ? "there is a drive already" : strerror(-r));
+}
+
+/* The first drive of a controller brings it along. */
+static int controller_need(struct machine *m, unsigned int controller,
+			   struct machine_error *error)
+{
+	if (m->state != MACHINE_OFF && m->state != MACHINE_RUNNING &&
+	    m->state != MACHINE_PAUSED)
+		return machine_fail(error, -EBUSY,
+				    "the VM is %s; try again when it is Running",
+				    machine_state_name(m->state));
+	if (controller < CONFIG_CONTROLLERS_MAX && m->scsi[controller])
+		return 0;
+	if (controller >= CONFIG_CONTROLLERS_MAX || m->state == MACHINE_PAUSED)
+		return machine_fail(error, -ENODEV, "the VM has no SCSI controller %u",
+				    controller);
+	return devices_offer_scsi(m, controller, error);
+}
+
+static int drive_make(struct machine *m, const struct drive_config *c,
+		      struct drive_files *files, struct machine_error *error)
+{
+	struct drive *d = drive_new(m, c);
+	struct disk *disk = NULL;
+	struct guid id;
+	int r = 0;
+
+	if (!d)
+		return machine_fail(error, -ENOMEM, "out of memory");
+	drive_id(m, c, &id);
+	if (files->n)
+		r = medium_open(m, &id, files, c, &disk, &d->medium, error);
+	if (r == 0)
+		r = attach(d, c, m->scsi[c->controller], disk, &id, error);
+	if (r < 0) {
+		media_collect(m, false);
+		drive_free(d);
+		return r;
+	}
+	list_add_tail(&m->drives, &d->link);
+	machine_qos_watch(m);
 	return 0;
+}
+
+int machine_drive_attach(struct machine *m, const struct drive_config *c,
+			 struct drive_files *files, struct machine_error *error)
+{
+	int r = controller_need(m, c->controller, error);
+
+	if (r == 0 && !files->n && c->kind == DRIVE_DISK)
+		r = machine_fail(error, -EINVAL, "no descriptor came for %s", c->path);
+	if (r == 0)
+		r = drive_make(m, c, files, error);
+	drive_files_close(files);
+	return r;
+}
+
+/* ---- detach ---- */
+
+/* Its image is closed, so that no command of it is left that could name the drive. */
+static void detached(void *opaque, int r, const struct machine_error *error)
+{
+	struct drive *d = opaque;
+	struct machine_op op = d->detach_op;
+
+	drive_free(d);
+	machine_finish(&op, r, error);
 }
 
 int machine_drive_detach(struct machine *m, unsigned int controller, unsigned int lun,
-			 struct machine_error *error)
+			 machine_done_fn done, void *opaque, struct machine_error *error)
 {
 	struct storvsp *s = controller_find(m, controller, error);
+	struct drive *d = s ? drive_find(m, controller, lun, error) : NULL;
 	int r;
 
-	if (!s)
-		return -ENODEV;
+	if (!d)
+		return s ? -ENOENT : -ENODEV;
 	r = storvsp_detach(s, lun);
-	return r < 0 ? machine_fail(error, r,
-				    "there is no drive at controller %u, LUN %u",
-				    controller, lun)
-		     : 0;
+	if (r < 0)
+		return machine_fail(error, r, "controller %u, LUN %u: %s", controller,
+				    lun, strerror(-r));
+	list_del(&d->link);
+	d->detach_op = (struct machine_op){ done, opaque };
+	/* A drive whose medium is out has no command that could stall. */
+	medium_await(d->medium, detached, d);
+	return 0;
+}
+
+/* ---- change ---- */
+
+/* The unit of a drive, referenced. */
+static struct scsi_dev *unit_of(const struct drive *d)
+{
+	return storvsp_unit(d->m->scsi[d->controller], d->lun);
+}
+
+int machine_drive_set(struct machine *m, const struct drive_config *c,
+		      struct machine_error *error)
+{
+	struct storvsp *s = controller_find(m, c->controller, error);
+	struct drive *d = s ? drive_find(m, c->controller, c->lun, error) : NULL;
+	struct scsi_dev *dev = d ? unit_of(d) : NULL;
+
+	if (!dev)
+		return s ? -ENOENT : -ENODEV;
+	apply_policies(d, dev, c);
+	scsi_dev_unref(dev);
+	storvsp_rates_changed(s);
+	machine_qos_watch(m);
+	return 0;
+}
+
+static int resize(struct scsi_dev *dev, const struct drive *d, uint64_t bytes,
+		  uint64_t *ret_bytes, struct machine_error *error)
+{
+	struct disk *disk = scsi_disk_disk(dev);
+	int r = disk ? disk_resize(disk, bytes) : -ENOTBLK;
+
+	switch (r) {
+	case 0:
+		*ret_bytes = disk_bytes(disk);
+		return 0;
+	case -ENOTBLK:
+		return machine_fail(error, -EINVAL, "%s is a DVD", d->name);
+	case -EINVAL:
+		return machine_fail(error, r,
+				    "%s cannot have that size: a disk that is in use "
+				    "can only grow, by whole sectors",
+				    d->name);
+	case -EROFS:
+		return machine_fail(error, r, "%s is read-only", d->name);
+	case -EOPNOTSUPP:
+		return machine_fail(error, r,
+				    "%s has a format, or is a device, whose size cannot "
+				    "be set while the VM uses it",
+				    d->name);
+	default:
+		return machine_fail(error, r, "%s: %s", d->name, strerror(-r));
+	}
+}
+
+int machine_drive_resize(struct machine *m, unsigned int controller, unsigned int lun,
+			 uint64_t bytes, uint64_t *ret_bytes, struct machine_error *error)
+{
+	struct storvsp *s = controller_find(m, controller, error);
+	struct drive *d = s ? drive_find(m, controller, lun, error) : NULL;
+	struct scsi_dev *dev = d ? unit_of(d) : NULL;
+	uint64_t before;
+	int r;
+
+	if (!dev)
+		return s ? -ENOENT : -ENODEV;
+	before = dev->ops->bytes(dev);
+	r = resize(dev, d, bytes, ret_bytes, error);
+	if (r == 0 && *ret_bytes != before) {
+		log_info("%s: now %llu bytes", d->name, (unsigned long long)*ret_bytes);
+		scsi_dev_attention(dev, SCSI_UA_CAPACITY_CHANGED);
+		storvsp_rescan(s);
+	}
+	scsi_dev_unref(dev);
+	return r;
+}
+
+static int change(struct machine *m, struct drive *d, struct drive_files *files,
+		  struct medium **ret_old, struct machine_error *error)
+{
+	const struct drive_config c = { .controller = d->controller,
+					.lun = d->lun,
+					.kind = DRIVE_DVD };
+	struct medium *medium = NULL;
+	struct disk *disk = NULL;
+	struct guid id;
+	int r = 0;
+
+	if (d->kind != DRIVE_DVD)
+		return machine_fail(error, -EINVAL,
+				    "controller %u, LUN %u is no DVD drive",
+				    d->controller, d->lun);
+	drive_id(m, &c, &id);
+	if (files->n)
+		r = medium_open(m, &id, files, &c, &disk, &medium, error);
+	if (r < 0)
+		return r;
+	r = storvsp_change_medium(m->scsi[d->controller], d->lun, disk);
+	if (r < 0) {
+		disk_unref(disk);
+		media_collect(m, false);
+		return machine_fail(error, r, "the medium cannot be used: %s",
+				    r == -EINVAL ? "it is smaller than one DVD sector"
+						 : strerror(-r));
+	}
+	*ret_old = d->medium;
+	d->medium = medium;
+	return 0;
 }
 
 int machine_dvd_change(struct machine *m, unsigned int controller, unsigned int lun,
-		       int fd_, struct machine_error *error)
+		       struct drive_files *files, machine_done_fn done, void *opaque,
+		       struct machine_error *error)
 {
-	cleanup_fd int fd = fd_;
 	struct storvsp *s = controller_find(m, controller, error);
-	struct disk *medium = NULL;
-	struct guid id;
-	int r;
+	struct drive *d = s ? drive_find(m, controller, lun, error) : NULL;
+	struct medium *old = NULL;
+	int r = s ? -ENOENT : -ENODEV;
 
-	if (!s)
-		return -ENODEV;
-	if (fd >= 0) {
-		drive_id(m, controller, lun, &id);
-		r = drive_open(&id, fd, true, true, "the medium", &medium, error);
-		if (r < 0)
-			return r;
-		fd = -1; /* the disk's */
-	}
-	r = storvsp_change_medium(s, lun, medium);
+	if (d)
+		r = change(m, d, files, &old, error);
+	drive_files_close(files);
 	if (r == 0)
-		return 0;
-	disk_unref(medium);
-	if (r == -ENOENT)
-		return machine_fail(error, r,
-				    "there is no drive at controller %u, LUN %u",
-				    controller, lun);
-	return machine_fail(
-		error, r,
-		"controller %u, LUN %u is no DVD drive, or the medium is smaller than "
-		"one sector",
-		controller, lun);
+		medium_await(old, done, opaque);
+	return r;
+}
+
+/* ---- stalls ---- */
+
+static void stalled(struct machine *m, const struct drive *d, int r)
+{
+	char why[300];
+
+	snprintf(why, sizeof(why), "the disk %s (%u:%u): %s; %s, then resume the VM",
+		 d->name, d->controller, d->lun, strerror(-r),
+		 r == -ENOSPC || r == -EDQUOT ? "make room where it lies" : "see to it");
+	log_err("%s", why);
+	machine_stall(m, why);
+}
+
+void drives_asked(struct machine *m)
+{
+	struct drive *d;
+
+	media_collect(m, false);
+	list_for_each (d, &m->drives, link) {
+		int r = atomic_exchange(&d->stalled, 0);
+
+		if (r)
+			stalled(m, d, r);
+	}
+}
+
+void drives_resume(struct machine *m)
+{
+	struct drive *d;
+
+	list_for_each (d, &m->drives, link)
+		atomic_store(&d->stalled, 0);
+}
+
+void drives_free(struct machine *m)
+{
+	struct drive *d, *next;
+
+	machine_qos_unwatch(m);
+	media_collect(m, true);
+	list_for_each_safe (d, next, &m->drives, link) {
+		list_del(&d->link);
+		drive_free(d);
+	}
 }

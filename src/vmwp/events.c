@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "vmwp/drives.h"
 #include "vmwp/machine_priv.h"
 
 /* A guest in a boot loop must not fill the log. */
@@ -63,6 +64,7 @@ static void on_asked(evutil_socket_t fd, short what, void *opaque)
 	eventfd_t n;
 
 	eventfd_read(fd, &n);
+	drives_asked(m);
 	if (atomic_exchange(&m->asked_power_off, false))
 		machine_turn_off(m, "powered off by the guest");
 	else if (atomic_exchange(&m->asked_reset, false))

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "util/log.h"
+#include "vmwp/drives.h"
 #include "vmwp/loader.h"
 #include "vmwp/machine_priv.h"
 
@@ -187,6 +188,36 @@ int machine_pause(struct machine *m, machine_done_fn done, void *opaque,
 	return 0;
 }
 
+static void stall_paused(void *opaque, int r, const struct machine_error *error)
+{
+}
+
+void machine_stall(struct machine *m, const char *why)
+{
+	struct machine_error error = { "" };
+
+	if (m->state != MACHINE_RUNNING && m->state != MACHINE_PAUSING &&
+	    m->state != MACHINE_PAUSED)
+		return; /* what is held ends with the reset or the VM */
+	if (!m->dead)
+		set_reason(m, why);
+	m->critical = m->stalled = true;
+	machine_changed(m);
+	if (m->state == MACHINE_RUNNING && machine_pause(m, stall_paused, m, &error) < 0)
+		log_err("%s", error.text);
+}
+
+/* The operator has seen to it, or else it comes again. */
+static void unstall(struct machine *m)
+{
+	drives_resume(m);
+	if (!m->stalled)
+		return;
+	m->stalled = false;
+	m->critical = m->crash.count > 0;
+	set_reason(m, m->critical ? "the guest crashed" : NULL);
+}
+
 int machine_resume(struct machine *m, struct machine_error *error)
 {
 	int r;
@@ -202,6 +233,7 @@ int machine_resume(struct machine *m, struct machine_error *error)
 			m->reason ? m->reason : "see its log");
 	if (m->reset_on_resume)
 		return machine_reset(m, NULL, NULL, error);
+	unstall(m);
 	devices_resume(m);
 	r = partition_resume(m->part);
 	if (r < 0)
@@ -240,7 +272,7 @@ static void reset_closed(void *opaque)
 		return;
 	}
 	m->resets++;
-	m->critical = m->dead = m->reset_on_resume = false;
+	m->critical = m->dead = m->stalled = m->reset_on_resume = false;
 	set_reason(m, NULL);
 	set_state(m, MACHINE_RUNNING);
 	machine_finish(&m->power, 0, NULL);

@@ -86,18 +86,7 @@ int machine_shutdown(struct machine *m, bool restart, bool force, const char *re
 /* To Off, whatever the state; `reason` is copied. env.ended() follows, maybe before the return. */
 void machine_turn_off(struct machine *m, const char *reason);
 
-/*
- * A drive of this configuration on its controller and LUN, before or after the start; takes over `fd` in any case (-1: a DVD without a
- * medium). -EEXIST, -ENODEV (no such controller), -EINVAL (not an image), -ENOMEM.
- */
-int machine_drive_attach(struct machine *m, const struct drive_config *drive, int fd,
-			 struct machine_error *error) __must_check;
-/* Requests under way keep the image until they end. -ENODEV, -ENOENT. */
-int machine_drive_detach(struct machine *m, unsigned int controller, unsigned int lun,
-			 struct machine_error *error) __must_check;
-/* Another medium for a DVD drive, or none (-1); takes over `fd` in any case. -ENOENT, -EINVAL when it is a disk. */
-int machine_dvd_change(struct machine *m, unsigned int controller, unsigned int lun,
-		       int fd, struct machine_error *error) __must_check;
+/* Drives: vmwp/drives.h. */
 
 /*
  * Network adapter number `index`, before or after the start; takes over `fd`, its back-end's descriptor (-1 for kind none), in any

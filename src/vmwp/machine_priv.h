@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include "back/chardev.h"
 #include "chipset/board.h"
+#include "util/list.h"
 #include "vid/partition.h"
 #include "vmbus/vmbus.h"
 #include "vmwp/machine.h"
@@ -40,9 +41,9 @@ struct machine {
 	struct ic *ic;
 	struct storvsp *scsi[CONFIG_CONTROLLERS_MAX];
 	struct netvsp *nics[CONFIG_NICS_MAX]; /* by their number; NULL: none */
-	struct event *part_ev, *asked_ev;
+	struct event *part_ev, *asked_ev, *qos_ev;
 
-	/* what the guest asked for by a port; set on a VP's thread, then asked_fd is written */
+	/* what the guest asked for by a port, or a disk's thread tells (drives.c); set on that thread, then asked_fd is written */
 	int asked_fd;
 	atomic_bool asked_power_off, asked_reset;
 
@@ -55,11 +56,14 @@ struct machine {
 	unsigned int resets;
 	uint64_t started_us; /* CLOCK_MONOTONIC of the last start; 0 while Off */
 
+	bool stalled; /* a disk's error made it Critical: the next resume tries again */
 	bool reset_on_resume; /* the guest asked for a reset just as it was paused */
 
 	/* devices.c: a round that asks every device */
 	unsigned int waiting; /* those that have not answered yet */
 	void (*all_answered)(struct machine *m);
+
+	struct list drives, media; /* drives.c, media.c */
 
 	/* what callers wait for: a pause or reset, and the guest's answer to a shutdown request */
 	struct machine_op power, ask;
@@ -71,10 +75,16 @@ void machine_finish(struct machine_op *op, int r, const struct machine_error *er
 
 /* devices.c: what stands on the bus, one list. */
 int devices_offer(struct machine *m, struct machine_error *error) __must_check;
+/* One controller more; the guest finds it while it runs, too. */
+int devices_offer_scsi(struct machine *m, unsigned int controller,
+		       struct machine_error *error) __must_check;
 /* Calls m->all_answered once every device has answered; maybe before the return. */
 void devices_pause(struct machine *m, void (*answered)(struct machine *m));
 void devices_resume(struct machine *m);
 void devices_remove(struct machine *m, void (*answered)(struct machine *m));
+
+/* A disk cannot go on: pauses a running machine, which is Critical for this reason until it is resumed. */
+void machine_stall(struct machine *m, const char *why);
 
 /* events.c: what the guest did. */
 int events_watch(struct machine *m) __must_check;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "vmwp/drives.h"
 #include "vmwp/machine_priv.h"
 #include "vsp/netvsp/netvsp.h"
 
@@ -138,13 +139,13 @@ json_t *status_json(const struct machine *m)
 	uint32_t v = vmbus_version(m->bus);
 
 	return json_pack(
-		"{s:s, s:s, s:s?, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:i, s:o}", "state",
-		machine_state_name(m->state), "health", m->critical ? "Critical" : "Ok",
-		"reason", m->reason, "uptime_us", (json_int_t)uptime_us(m),
-		"vmbus_version", v ? version_json(v >> 16, v & 0xffff) : json_null(),
-		"heartbeat",
+		"{s:s, s:s, s:s?, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o}",
+		"state", machine_state_name(m->state), "health",
+		m->critical ? "Critical" : "Ok", "reason", m->reason, "uptime_us",
+		(json_int_t)uptime_us(m), "vmbus_version",
+		v ? version_json(v >> 16, v & 0xffff) : json_null(), "heartbeat",
 		ic_heartbeat_name(m->ic ? ic_heartbeat(m->ic) : IC_HEARTBEAT_DISABLED),
 		"integration", integration_json(m), "crash", crash_json(&m->crash),
-		"channels", channels_json(m), "vps", vps_json(m), "resets", m->resets,
-		"nics", nics_json(m));
+		"channels", channels_json(m), "vps", vps_json(m), "drives",
+		drives_json(m), "resets", m->resets, "nics", nics_json(m));
 }

@@ -4,6 +4,7 @@
 #define VMWP_WORKER_PRIV_H
 
 #include "rpc/server.h"
+#include "vmwp/drives.h"
 #include "vmwp/machine.h"
 #include "vmwp/worker.h"
 
@@ -22,6 +23,26 @@ struct worker {
 
 extern const struct rpc_handler control_handlers[];
 extern const size_t control_handler_count;
+
+/* control.c: ends a call by what became of it. */
+void control_answer(struct rpc_call *call, int r, const struct machine_error *error);
+/* machine_done_fn of every operation that a call waits for. */
+void control_answer_done(void *opaque, int r, const struct machine_error *error);
+/* The machine, or NULL when there is none and the call was answered so. */
+struct machine *control_machine(struct worker *w, struct rpc_call *call);
+
+/*
+ * control_drive.c: the descriptors that came for a drive, its image's and with `parents` (an array of paths, may be NULL) those of its chain. None is
+ * no error; some of a chain is.
+ */
+int control_take_files(struct rpc_call *call, unsigned int controller, unsigned int lun,
+		       const char *path, const json_t *parents, struct drive_files *ret,
+		       struct machine_error *error) __must_check;
+void control_drive_attach(struct rpc_call *call, void *ctx);
+void control_drive_detach(struct rpc_call *call, void *ctx);
+void control_drive_set(struct rpc_call *call, void *ctx);
+void control_drive_resize(struct rpc_call *call, void *ctx);
+void control_dvd_change(struct rpc_call *call, void *ctx);
 
 /* For machine_env. */
 void worker_changed(void *opaque);

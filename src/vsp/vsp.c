@@ -242,3 +242,14 @@ void vsp_timer(struct vsp_channel *vc, uint64_t deadline_ns)
 	vc->deadline_ns = deadline_ns;
 	vsp_wait_rearm(vc);
 }
+
+void vsp_timer_by(struct vsp_channel *vc, uint64_t deadline_ns)
+{
+	if (!vc->deadline_ns || deadline_ns < vc->deadline_ns)
+		vc->deadline_ns = deadline_ns;
+}
+
+bool vsp_runs(const struct vsp_channel *vc)
+{
+	return VSP_MODE(vc->wish) == VSP_RUN;
+}

@@ -82,6 +82,10 @@ struct vmbus_channel *vsp_channel_vmbus(struct vsp_channel *vc);
 void vsp_watch(struct vsp_channel *vc, int fd);
 /* ops->timer runs at this CLOCK_MONOTONIC time in ns; 0 is off. One a channel. */
 void vsp_timer(struct vsp_channel *vc, uint64_t deadline_ns);
+/* The same, unless it is set to an earlier time. */
+void vsp_timer_by(struct vsp_channel *vc, uint64_t deadline_ns);
+/* False while the channel is to stand still, when only what is outstanding may end. */
+bool vsp_runs(const struct vsp_channel *vc);
 /*
  * Send and complete never fail for the VSP: what finds the ring full is kept in order and goes out as room comes; nothing is received meanwhile, so
  * it is bounded by what is outstanding (VSP_BACKLOG_BYTES beyond that is a fault). On a faulted or closing channel they vanish.

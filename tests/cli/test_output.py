@@ -35,6 +35,10 @@ STATUS = {'state': 'Running', 'health': 'Ok', 'reason': None, 'uptime_us': 15600
           'vps': [], 'resets': 0}
 SHOW = {**WEB1, 'config': CONFIG, 'worker_pid': 4711, 'console_socket': '/run/vmms/vms/x/console.sock',
         'console_pty': '/dev/pts/7', 'log': '/var/lib/vmms/vms/x/vm.log', 'status': STATUS}
+DISK = {'controller': 0, 'lun': 1, 'drive': {
+    'lun': 1, 'kind': 'disk', 'path': '/usr/data.img', 'read_only': False, 'serial': '0123456789abcdef0123456789abcdef',
+    'cache': 'writeback', 'min_iops': 0, 'max_iops': 2000, 'on_error': 'report', 'shared': False},
+    'bytes': 10 << 30, 'units': 3, 'below_minimum': False}
 EVENT = {'seq': 3, 'time': '2026-11-21T09:14:05Z', 'type': 'state', 'id': WEB1['id'], 'name': 'web1',
          'state': 'Running', 'health': 'Ok', 'message': 'web1 is Running'}
 CHECKS = [{'name': 'kvm device', 'result': 'ok', 'text': 'API version 12'},
@@ -129,6 +133,13 @@ def documents():
             ('vm.console', {'socket': '/x', 'pty': '/y'}, ['console', 'web1']),
             ('vm.log', {'lines': ['a', 'b']}, ['log', 'web1']),
             ('events.next', {'events': [EVENT], 'seq': 3, 'lost': False}, ['events']),
+            ('disk.list', {'drives': [DISK]}, ['disk', 'list', 'web1']),
+            ('disk.attach', DISK, ['disk', 'attach', 'web1', '/x.img']),
+            ('disk.detach', {}, ['disk', 'detach', 'web1', '0:1']),
+            ('disk.set', DISK, ['disk', 'set', 'web1', '0:1', '--max-iops', 'none']),
+            ('disk.resize', {'bytes': 1 << 30}, ['disk', 'resize', 'web1', '0:1']),
+            ('dvd.insert', DISK, ['dvd', 'insert', 'web1', '/x.iso']),
+            ('dvd.eject', DISK, ['dvd', 'eject', 'web1']),
             ('host.check', {'ok': True, 'checks': CHECKS[:1]}, ['host', 'check']),
             ('host.info', {'version': '1', 'vms': 0}, ['host', 'info']),
             ('vhd.info', INFO, ['vhd', 'info', 'a.vhdx']), ('vhd.create', JOB, ['vhd', 'create', 'a.vhdx']),
@@ -161,6 +172,57 @@ def disk_images():
               (1, '/vm/a.vhdx: errors: 2, the first: block 7 overlaps\n'
                   "/vm/a.vhdx: 4 KiB of the file are used by nothing\n", ''))
         equal(vmctl('vhd', 'create', 'a', sock=fake.path), (1, '', 'vmctl vhd create: /vm/a.vhdx is damaged\n'))
+
+
+@test
+def drives():
+    """the disk and dvd verbs: what they ask for and what they print"""
+    at = {'vm': 'web1', 'controller': 1, 'lun': 63}
+    rows = [
+        (['disk', 'attach', 'web1', '/x.img'], 'disk.attach', DISK, 'web1: drive 0:1 is attached',
+         {'vm': 'web1', 'drive': {'kind': 'disk', 'path': '/x.img'}}),
+        (['disk', 'attach', 'web1', '/x.iso', '--dvd', '--at', '1:63', '--read-only', '--serial', 'A-1', '--cache', 'none',
+          '--min-iops', '5', '--max-iops', '70', '--on-error', 'pause', '--shared'], 'disk.attach', DISK,
+         'web1: drive 0:1 is attached',
+         {'vm': 'web1', 'controller': 1, 'drive': {
+             'kind': 'dvd', 'path': '/x.iso', 'lun': 63, 'read_only': True, 'serial': 'A-1', 'cache': 'none',
+             'min_iops': 5, 'max_iops': 70, 'on_error': 'pause', 'shared': True}}),
+        (['disk', 'detach', 'web1', '1:63'], 'disk.detach', {}, 'web1: drive 1:63 is detached', at),
+        (['disk', 'set', 'web1', '1:63', '--max-iops', 'none'], 'disk.set', DISK, 'web1: drive 0:1 is changed',
+         dict(at, patch={'max_iops': 0})),
+        (['disk', 'resize', 'web1', '1:63', '--size', '1G'], 'disk.resize', {'bytes': 1 << 30},
+         'web1: drive 1:63 has 1 GiB', dict(at, bytes=1 << 30)),
+        (['disk', 'resize', 'web1', '1:63'], 'disk.resize', {'bytes': 1536}, 'web1: drive 1:63 has 1.5 KiB', at),
+        (['dvd', 'insert', 'web1', '/x.iso'], 'dvd.insert', DISK, 'web1: drive 0:1 has the medium',
+         {'vm': 'web1', 'path': '/x.iso'}),
+        (['dvd', 'insert', 'web1', '/x.iso', '--at', '1:63'], 'dvd.insert', DISK, 'web1: drive 0:1 has the medium',
+         dict(at, path='/x.iso')),
+        (['dvd', 'eject', 'web1', '--at', '1:63'], 'dvd.eject', DISK, 'web1: drive 0:1 is empty', at),
+    ]
+    for argv, method, result, line, params in rows:
+        with FakeVmms({method: result}) as fake:
+            equal(vmctl(*argv, sock=fake.path), (0, line + '\n', ''), argv)
+            equal(fake.calls, [(method, params)], argv)
+
+
+@test
+def drives_by_file():
+    """a drive that is named by its file is looked for by its absolute path"""
+    with FakeVmms({'disk.list': {'drives': [DISK]}, 'disk.detach': {}}) as fake:
+        equal(vmctl('disk', 'detach', 'web1', 'data.img', sock=fake.path, cwd='/usr')[:2],
+              (0, 'web1: drive 0:1 is detached\n'))
+        equal(fake.calls[1], ('disk.detach', {'vm': 'web1', 'controller': 0, 'lun': 1}))
+        equal(vmctl('disk', 'detach', 'web1', 'other.img', sock=fake.path, cwd='/usr'),
+              (1, '', "vmctl disk detach: web1 has no drive with /usr/other.img; 'vmctl disk list web1' says what it has\n"))
+
+
+@test
+def lists_drives():
+    """disk list"""
+    empty = dict(DISK, lun=2, bytes=None, drive=dict(DISK['drive'], kind='dvd', path=None, serial=None, max_iops=0,
+                                                     read_only=True))
+    out, _ = answer('disk.list', {'drives': [DISK, empty]}, 'disk', 'list', 'web1')
+    golden('disk-list.txt', out)
 
 
 @test

@@ -5,8 +5,10 @@ from cli import FakeVmms, equal, main, test, verbs, vmctl
 
 WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'job list': [],
          'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
-         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0']}
-EXTRA = {'set': ['--memory', '64M']}
+         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'],
+         'disk attach': ['web1', '/x.img'], 'disk detach': ['web1', '0:1'], 'disk set': ['web1', '0:1'],
+         'disk resize': ['web1', '0:1'], 'dvd insert': ['web1', '/x.iso']}
+EXTRA = {'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10']}
 
 
 def words(verb):
@@ -64,8 +66,9 @@ def unknown_vm():
     error = {'error': {'code': -32001, 'message': 'there is no VM "web1"', 'data': {'errno': 'ENOENT'}}}
     for verb in verbs():
         if words(verb) and verb.split()[0] not in ('vhd', 'job'):
-            with FakeVmms({f'vm.{v}': error for v in
-                           'create show start stop restart pause resume console set delete wait log'.split()}) as fake:
+            methods = [f'vm.{v}' for v in 'create show start stop restart pause resume console set delete wait log'.split()]
+            methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject']
+            with FakeVmms({m: error for m in methods}) as fake:
                 status, out, err = vmctl(*verb.split(), *words(verb), *EXTRA.get(verb, []), sock=fake.path)
                 equal((status, out, err), (1, '', f'vmctl {verb}: there is no VM "web1"\n'), verb)
 
@@ -100,6 +103,12 @@ def values():
         (['create', 'x', '--cpus=1', '--cpus=2'], '--cpus is given twice'),
         (['create', 'x', '--heartbeat', 'maybe'], '--heartbeat is one of on|off, not "maybe"'),
         (['start', 'x', '--wait', 'off'], '--wait is one of running|heartbeat, not "off"'),
+        (['disk', 'attach', 'x', '/y', '--at', '4:0'], '--at wants a controller (0 to 3) and a LUN (0 to 63), such as '
+                                                       '0:1, not "4:0"'),
+        (['dvd', 'eject', 'x', '--at', '0:64'], '--at wants a controller (0 to 3) and a LUN (0 to 63), such as 0:1, '
+                                                'not "0:64"'),
+        (['disk', 'set', 'x', '0:0'], 'it wants an option that says what to change'),
+        (['disk', 'set', 'x', '0:0', '--max-iops', 'many'], '--max-iops wants a number or none, not "many"'),
         (['start', 'x', '--timeout', '5'], '--timeout needs --wait heartbeat'),
         (['wait', 'x', 'sleeping'], 'STATE is one of running|paused|off|heartbeat, not "sleeping"'),
         (['stop', 'x', '--force=yes'], '--force takes no value'),
@@ -108,7 +117,8 @@ def values():
         (['set', 'x'], 'it wants an option that says what to change'),
     ]
     for argv, says in rows:
-        equal(vmctl(*argv), (2, '', f'vmctl {argv[0]}: {says} (help: vmctl {argv[0]} --help)\n'))
+        verb = ' '.join(argv[:2]) if argv[0] in ('disk', 'dvd') else argv[0]
+        equal(vmctl(*argv), (2, '', f'vmctl {verb}: {says} (help: vmctl {verb} --help)\n'))
 
 
 @test

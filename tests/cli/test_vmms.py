@@ -119,7 +119,9 @@ def unknown_vm():
     with Vmms() as vmms:
         said = set()
         for verb in cli.verbs():
-            more = {'set': ['--cpus', '2'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0']}.get(verb, [])
+            more = {'set': ['--cpus', '2'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0'], 'disk attach': ['/x.img'], 'disk detach': ['0:0'],
+                    'disk set': ['0:0', '--max-iops', '5'], 'disk resize': ['0:0'],
+                    'dvd insert': ['/x.iso']}.get(verb, [])
             if verb in ('create', 'list', 'events') or verb.split()[0] in ('host', 'vhd', 'job'):
                 continue
             status, out, err = vmms.vmctl(*verb.split(), 'nobody', *more)

@@ -81,6 +81,19 @@ void vsp_timer(struct vsp_channel *vc, uint64_t deadline_ns)
 {
 }
 
+void vsp_timer_by(struct vsp_channel *vc, uint64_t deadline_ns)
+{
+}
+
+bool vsp_runs(const struct vsp_channel *vc)
+{
+	return true;
+}
+
+void vsp_resume(struct vsp *v)
+{
+}
+
 void vsp_complete(struct vsp_channel *vc, uint64_t transaction_id, const void *payload,
 		  size_t len)
 {

@@ -90,6 +90,24 @@ int storvsp_detach(struct storvsp *s, unsigned int lun)
 	return r;
 }
 
+void storvsp_rescan(struct storvsp *s)
+{
+	tell_guest(s);
+}
+
+void storvsp_resume(struct storvsp *s)
+{
+	vsp_resume(s->vsp);
+	atomic_fetch_add(&s->again, 1);
+	vsp_kick(s->vsp);
+}
+
+void storvsp_rates_changed(struct storvsp *s)
+{
+	atomic_fetch_add(&s->rates, 1);
+	vsp_kick(s->vsp);
+}
+
 int storvsp_change_medium(struct storvsp *s, unsigned int lun, struct disk *medium)
 {
 	struct scsi_dev *dev = scsi_target_get(&s->target, lun);

@@ -39,6 +39,12 @@ int storvsp_attach(struct storvsp *s, unsigned int lun,
 		   struct scsi_dev *dev) __must_check;
 /* The guest sees it gone at once; the device goes when its last command is done. -ENOENT. */
 int storvsp_detach(struct storvsp *s, unsigned int lun) __must_check;
+/* Has the guest look at all units again: for a disk that has another size. */
+void storvsp_rescan(struct storvsp *s);
+/* After vsp_pause(): goes on, and executes anew what a unit's error held back. */
+void storvsp_resume(struct storvsp *s);
+/* A unit has another rate: what waits by the old one asks again. */
+void storvsp_rates_changed(struct storvsp *s);
 /*
  * A new medium for the DVD drive at `lun`, NULL to take it out; takes over the reference on success. -ENOENT, -EINVAL when it is no drive or
  * the medium too small.

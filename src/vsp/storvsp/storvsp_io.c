@@ -27,14 +27,26 @@ static uint64_t now_ns(void)
 
 /* ---- requests ---- */
 
+/* One that was never used; NULL when the channel has all that it may have, or the host no memory. */
+static struct storvsp_request *first_use(struct storvsp_channel *ch)
+{
+	struct storvsp_request **chunk = &ch->chunks[ch->used / STORVSP_CHUNK];
+
+	if (ch->used == STORVSP_DEPTH)
+		return NULL;
+	if (!*chunk)
+		*chunk = malloc(STORVSP_CHUNK * sizeof(**chunk));
+	return *chunk ? &(*chunk)[ch->used++ % STORVSP_CHUNK] : NULL;
+}
+
 static struct storvsp_request *take_request(struct storvsp_channel *ch)
 {
 	struct storvsp_request *req = ch->free;
 
 	if (req)
 		ch->free = req->next;
-	else if (ch->used < STORVSP_DEPTH)
-		req = &ch->requests[ch->used++];
+	else
+		req = first_use(ch);
 	if (req)
 		ch->active++;
 	else
@@ -44,6 +56,8 @@ static struct storvsp_request *take_request(struct storvsp_channel *ch)
 
 static void put_request(struct storvsp_channel *ch, struct storvsp_request *req)
 {
+	if (req->packet.srb.lun < SCSI_LUNS)
+		ch->unit_active[req->packet.srb.lun]--;
 	req->next = ch->free;
 	ch->free = req;
 	ch->active--;
@@ -54,6 +68,12 @@ static void send_answer(struct storvsp_channel *ch, const struct packet *p,
 {
 	if (packet_wants_completion(p))
 		vsp_complete(ch->vc, p->transaction_id, answer, len);
+}
+
+static bool is_capacity_change(const struct scsi_cmd *cmd)
+{
+	return cmd->sense.asc == (SCSI_CAPACITY_CHANGED >> 8 & 0xff) &&
+	       cmd->sense.ascq == (SCSI_CAPACITY_CHANGED & 0xff);
 }
 
 /* What Linux' storvsc and Windows' storport do with a command depends on the SRB's status first. */
@@ -71,6 +91,9 @@ static void fill_status(struct vstor_packet *p, const struct scsi_cmd *cmd)
 		/* Without sense: older Linux compares the whole byte to know that a unit has gone. */
 		p->status = VSTOR_STATUS_DEVICE_DOES_NOT_EXIST;
 		srb->srb_status = VSTOR_SRB_INVALID_LUN;
+	} else if (cmd->has_sense && is_capacity_change(cmd)) {
+		/* Linux before 5.14 looks for a change of the size behind "aborted" only. */
+		srb->srb_status = VSTOR_SRB_ABORTED;
 	} else if (cmd->status == SCSI_BUSY) {
 		p->status = VSTOR_STATUS_DEVICE_BUSY;
 		srb->srb_status = VSTOR_SRB_BUSY;
@@ -165,11 +188,30 @@ static struct scsi_target *find_target(struct storvsp *s, const struct vstor_srb
 	return srb->path_id || srb->target_id ? &s->nowhere : &s->target;
 }
 
+void storvsp_execute(struct storvsp_request *req)
+{
+	scsi_target_execute(find_target(req->ch->s, &req->packet.srb), &req->cmd);
+}
+
+static void refuse_busy(struct storvsp_request *req)
+{
+	req->cmd.dev = NULL;
+	req->cmd.no_lun = req->cmd.has_sense = false;
+	scsi_status(&req->cmd, SCSI_BUSY);
+}
+
+/* Counts the command for its unit; false when that has its share of the channel. */
+static bool within_quota(struct storvsp_channel *ch, unsigned int lun)
+{
+	return lun >= SCSI_LUNS || ch->unit_active[lun]++ < STORVSP_UNIT_QUOTA;
+}
+
 static int execute(struct storvsp_channel *ch, const struct packet *p,
 		   const struct vstor_packet *copy, size_t len)
 {
 	struct storvsp_request *req = take_request(ch);
 	const struct vstor_srb *srb = &copy->srb;
+	bool fits;
 
 	if (!req)
 		return -EAGAIN;
@@ -178,6 +220,7 @@ static int execute(struct storvsp_channel *ch, const struct packet *p,
 	req->wants_completion = packet_wants_completion(p);
 	req->packet = *copy;
 	req->packet_bytes = len;
+	fits = within_quota(ch, srb->lun);
 	if (!srb->cdb_length || srb->cdb_length > VSTOR_CDB_BYTES || !take_data(req, p)) {
 		refuse(req, VSTOR_SRB_INVALID_REQUEST);
 		return 0;
@@ -188,11 +231,28 @@ static int execute(struct storvsp_channel *ch, const struct packet *p,
 	req->cmd.lun = srb->lun;
 	req->cmd.aio = ch->aio;
 	req->cmd.done = command_done;
-	scsi_target_execute(find_target(ch->s, srb), &req->cmd);
+	req->cmd.hold = storvsp_hold;
+	req->cmd.spare = req->spare;
+	req->cmd.admitted = false;
+	req->cmd.phase = 0;
+	if (fits)
+		storvsp_execute(req);
+	else
+		refuse_busy(req);
 	return 0;
 }
 
 /* ---- packets ---- */
+
+/* A held command is executed in the end, and must not come after a reset. `lun` as of scsi_target_reset(). */
+static bool any_held(struct storvsp *s, unsigned int lun)
+{
+	for (unsigned int i = 0; i < SCSI_LUNS; i++) {
+		if ((lun == i || lun >= SCSI_LUNS) && atomic_load(&s->held[i]))
+			return true;
+	}
+	return false;
+}
 
 static int reset(struct storvsp_channel *ch, const struct packet *p,
 		 struct vstor_packet *copy, size_t len)
@@ -210,8 +270,8 @@ static int reset(struct storvsp_channel *ch, const struct packet *p,
 			return 0;
 		}
 	}
-	if (!scsi_target_reset(&ch->s->target, lun)) {
-		vsp_timer(ch->vc, now_ns() + RESET_POLL_NS);
+	if (any_held(ch->s, lun) || !scsi_target_reset(&ch->s->target, lun)) {
+		vsp_timer_by(ch->vc, now_ns() + RESET_POLL_NS);
 		return -EAGAIN;
 	}
 	copy->operation = VSTOR_COMPLETE_IO;
@@ -281,7 +341,7 @@ static void on_flush(void *state)
 {
 	struct storvsp_channel *ch = state;
 
-	if (!ch->active)
+	if (ch->active == ch->held)
 		return;
 	aio_submit(ch->aio);
 	if (aio_reap(ch->aio, 0) && ch->starved) {
@@ -291,10 +351,14 @@ static void on_flush(void *state)
 	}
 }
 
-/* Hot add and remove: the guest scans again. Older drivers than Windows 7's do not know the packet. */
-static void on_kicked(void *state)
+static void on_timer(void *state)
 {
-	struct storvsp_channel *ch = state;
+	storvsp_hold_run(state);
+}
+
+/* Hot add and remove: the guest scans again. Older drivers than Windows 7's do not know the packet, and learn it with their next command. */
+static void rescan(struct storvsp_channel *ch)
+{
 	struct vstor_packet p = { .operation = VSTOR_ENUMERATE_BUS };
 	size_t len = VSTOR_PACKET_BYTES;
 
@@ -305,13 +369,21 @@ static void on_kicked(void *state)
 		len = VSTOR_PACKET_BYTES_WIN7;
 	if (ch->s->init.version >= VSTOR_VERSION_WIN7)
 		vsp_send(ch->vc, 0, 0, &p, len);
+	else
+		scsi_target_attention(&ch->s->target, SCSI_UA_LUNS_CHANGED);
+}
+
+static void on_kicked(void *state)
+{
+	rescan(state);
+	storvsp_hold_run(state);
 }
 
 static unsigned int outstanding(void *state)
 {
 	const struct storvsp_channel *ch = state;
 
-	return ch->active;
+	return ch->active - ch->held;
 }
 
 static int on_open(void *dev, struct vsp_channel *vc, void **ret_state)
@@ -320,15 +392,12 @@ static int on_open(void *dev, struct vsp_channel *vc, void **ret_state)
 	struct aio_params params = { .engine = s->engine, .depth = STORVSP_DEPTH };
 	struct storvsp_channel *ch = calloc(1, sizeof(*ch));
 	struct vmbus_channel *vmbus = vsp_channel_vmbus(vc);
-	int r = -ENOMEM;
+	int r;
 
 	if (!ch)
-		return r;
-	ch->requests = calloc(STORVSP_DEPTH, sizeof(*ch->requests));
-	if (ch->requests)
-		r = aio_new(&params, &ch->aio);
+		return -ENOMEM;
+	r = aio_new(&params, &ch->aio);
 	if (r < 0) {
-		free(ch->requests);
 		free(ch);
 		return r;
 	}
@@ -336,6 +405,7 @@ static int on_open(void *dev, struct vsp_channel *vc, void **ret_state)
 	ch->vc = vc;
 	ch->gm = channel_guestmem(vmbus);
 	ch->is_primary = channel_sub_index(vmbus) == 0;
+	storvsp_hold_init(ch);
 	if (ch->is_primary) {
 		storvsp_init_reset(&s->init, s->max_sub_channels);
 		atomic_store(&s->ready, false);
@@ -351,8 +421,10 @@ static void on_close(void *state)
 
 	if (ch->is_primary)
 		atomic_store(&ch->s->ready, false);
+	storvsp_hold_drop(ch);
 	aio_free(ch->aio);
-	free(ch->requests);
+	for (size_t i = 0; i < ARRAY_SIZE(ch->chunks); i++)
+		free(ch->chunks[i]);
 	free(ch);
 }
 
@@ -361,6 +433,7 @@ const struct vsp_ops storvsp_ops = {
 	.packet = on_packet,
 	.flush = on_flush,
 	.io = on_io,
+	.timer = on_timer,
 	.kicked = on_kicked,
 	.outstanding = outstanding,
 	.close = on_close,

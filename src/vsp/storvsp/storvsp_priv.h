@@ -6,8 +6,14 @@
 #include "proto/storvsp.h"
 #include "vsp/storvsp/storvsp.h"
 
-/* Commands under way on one channel. What the guest sends beyond waits in its ring. */
-#define STORVSP_DEPTH 256u
+/*
+ * Commands under way on one channel. What the guest sends beyond waits in its ring; so that one slow or held back unit cannot fill all of it, a
+ * unit has a quota, above which its commands are answered BUSY: the guest sends them again. Linux keeps at most 350 on a channel.
+ */
+#define STORVSP_DEPTH 512u
+#define STORVSP_UNIT_QUOTA 384u
+/* Requests are made as they are first needed, so many at once. */
+#define STORVSP_CHUNK 32u
 /* Pages of the largest transfer, and one when it begins inside a page. */
 #define STORVSP_IOVS (STORVSP_TRANSFER_MAX / 4096u + 1u)
 
@@ -50,6 +56,9 @@ struct storvsp {
 	atomic_bool rescan;         /* units came or went, and the guest was not told */
 	struct scsi_target target;  /* path 0, target 0 */
 	struct scsi_target nowhere; /* every other: no units */
+	atomic_uint again; /* rises when what was held by an error is to be tried again */
+	atomic_uint rates; /* rises when what waits for its time is to ask anew */
+	atomic_uint held[SCSI_LUNS];
 };
 
 struct storvsp_request {
@@ -57,11 +66,12 @@ struct storvsp_request {
 	struct storvsp_channel *ch;
 	struct storvsp_request *next;
 	uint64_t transaction_id;
+	uint64_t until_ns; /* held: not before this time; 0: until `again` rises */
 	bool wants_completion;
 	/* The answer; its srb holds the guest's numbers. */
 	size_t packet_bytes;
 	struct vstor_packet packet;
-	struct iovec iov[STORVSP_IOVS];
+	struct iovec iov[STORVSP_IOVS], spare[STORVSP_IOVS];
 };
 
 /* One open channel. Thread: serving. */
@@ -71,14 +81,29 @@ struct storvsp_channel {
 	const struct guestmem *gm;
 	struct aio *aio;
 	bool is_primary;
-	bool starved; /* a packet waits for a request */
-	unsigned int active;
+	bool starved;        /* a packet waits for a request */
+	unsigned int active; /* the held ones too */
+	uint16_t unit_active[SCSI_LUNS];
+	unsigned int again, rates; /* as last seen */
+	/* In the order in which they were held. */
+	unsigned int held;
+	struct storvsp_request *held_first, **held_end;
 	struct storvsp_request *free;
-	/* Taken in order the first time, so that what was never needed is never touched. */
-	unsigned int used;
-	struct storvsp_request *requests;
+	unsigned int used; /* of the chunks, in order */
+	struct storvsp_request *chunks[STORVSP_DEPTH / STORVSP_CHUNK];
 };
 
 extern const struct vsp_ops storvsp_ops;
+
+/* storvsp_hold.c: commands that wait for their time, or for the operator. Thread: serving. */
+void storvsp_hold_init(struct storvsp_channel *ch);
+/* scsi_cmd.hold */
+void storvsp_hold(struct scsi_cmd *cmd, uint64_t until_ns);
+/* Executes what is due, unless the channel is to stand still. */
+void storvsp_hold_run(struct storvsp_channel *ch);
+/* The channel is closed; nobody waits for them. */
+void storvsp_hold_drop(struct storvsp_channel *ch);
+/* storvsp_io.c: from the beginning, on its unit. */
+void storvsp_execute(struct storvsp_request *req);
 
 #endif

@@ -42,6 +42,9 @@ static inline void scsi_run_start(struct scsi_run *run, struct scsi_target *t,
 	cmd->iovcnt = !bytes ? 0 : bytes > 1 ? 2 : 1;
 	cmd->aio = NULL;
 	cmd->done = scsi_run_done;
+	cmd->hold = NULL;
+	cmd->admitted = false;
+	cmd->phase = 0;
 	run->done = 0;
 	scsi_target_execute(t, cmd);
 }

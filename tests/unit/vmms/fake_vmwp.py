@@ -41,7 +41,7 @@ parents = None
 started = 0.0
 status = {
     'state': 'Off', 'health': 'Ok', 'reason': None, 'uptime_us': 0, 'vmbus_version': None,
-    'heartbeat': 'No contact', 'integration': {}, 'crash': None, 'channels': [], 'vps': [], 'resets': 0,
+    'heartbeat': 'No contact', 'integration': {}, 'crash': None, 'channels': [], 'vps': [], 'drives': [], 'resets': 0,
 }
 
 

@@ -6,16 +6,16 @@
 #include "unit/test.h"
 
 /* Which operations each state allows, as the letters below. */
-static const char letters[] = "sotRrpuCcd"; /* in the order of enum vm_op */
+static const char letters[] = "sotRrpuCDcd"; /* in the order of enum vm_op */
 static const struct {
 	enum vm_state state;
 	const char *name, *allows;
 } rows[] = {
-	{ VM_OFF, "Off", "scd" },
+	{ VM_OFF, "Off", "sDcd" },
 	{ VM_STARTING, "Starting", "tC" },
-	{ VM_RUNNING, "Running", "otRrpC" },
+	{ VM_RUNNING, "Running", "otRrpCD" },
 	{ VM_PAUSING, "Pausing", "tC" },
-	{ VM_PAUSED, "Paused", "truC" },
+	{ VM_PAUSED, "Paused", "truCD" },
 	{ VM_STOPPING, "Stopping", "otC" },
 	{ VM_RESETTING, "Resetting", "tC" },
 };

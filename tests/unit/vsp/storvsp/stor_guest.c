@@ -163,6 +163,17 @@ uint64_t stor_guest_send(struct stor_guest *sg, unsigned int ch,
 	return d.packet.transaction_id;
 }
 
+uint64_t stor_guest_recv_any(struct stor_guest *sg, unsigned int ch,
+			     struct vstor_packet *p)
+{
+	struct stor_channel *c = &sg->ch[ch];
+	struct vmbus_packet d;
+	size_t len;
+
+	bus_guest_recv(&sg->g, &c->ring, c->relid, &d, p, sizeof(*p), &len);
+	return d.type == VM_PKT_COMP ? d.transaction_id : 0;
+}
+
 uint64_t stor_guest_recv(struct stor_guest *sg, unsigned int ch, struct vstor_packet *p)
 {
 	struct stor_channel *c = &sg->ch[ch];

@@ -57,6 +57,9 @@ uint64_t stor_guest_send(struct stor_guest *sg, unsigned int ch,
 			 unsigned int n);
 /* The next completion on a channel: its id. */
 uint64_t stor_guest_recv(struct stor_guest *sg, unsigned int ch, struct vstor_packet *p);
+/* The next packet of any kind: a completion's id, 0 for what the host sends by itself. */
+uint64_t stor_guest_recv_any(struct stor_guest *sg, unsigned int ch,
+			     struct vstor_packet *p);
 /* A command of up to 16 bytes with data in one range at STOR_DATA_GPA; the answer in *ret. */
 void stor_guest_command(struct stor_guest *sg, unsigned int ch, unsigned int lun,
 			const uint8_t *cdb, uint8_t cdb_bytes, uint8_t data_in,

@@ -655,24 +655,28 @@ END_TEST
 /* More commands than a channel holds: the rest waits in the ring, every one is answered once. */
 START_TEST(more_than_the_depth)
 {
-	enum { N = 500 };
-	static bool seen[N + 10];
-	struct gate_disk *d;
+	enum { HALF = 300, N = 2 * HALF, DEPTH = 512 };
+	static bool seen[N];
+	struct gate_disk *d[2];
 	struct vstor_packet p;
 	uint64_t first = 0, id = 0;
 
 	memset(seen, 0, sizeof(seen));
 	begin_ready();
-	d = gate(1);
+	d[0] = gate(1);
+	d[1] = gate(2);
 	for (unsigned int i = 0; i < N; i++) {
-		id = send_read(0, 1);
+		id = send_read(0, 1 + i / HALF);
 		if (!i)
 			first = id;
+		if (i == HALF - 1)
+			wait_waiting(d[0], HALF);
 	}
-	wait_waiting(d, 256);
+	wait_waiting(d[1], DEPTH - HALF);
 	bus_guest_quiet(&sg.g);
-	ck_assert_uint_eq(atomic_load(&d->waiting), 256);
-	gate_disk_let(d, N, 0);
+	ck_assert_uint_eq(atomic_load(&d[1]->waiting), DEPTH - HALF);
+	gate_disk_let(d[0], HALF, 0);
+	gate_disk_let(d[1], HALF, 0);
 	for (unsigned int i = 0; i < N; i++) {
 		id = stor_guest_recv(&sg, 0, &p) - first;
 		ck_assert_uint_lt(id, N);

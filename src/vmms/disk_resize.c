@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * disk.resize. While the VM has a worker, that does it: it alone knows what the guest may see when. Otherwise a raw file is made longer here, which needs
+ * no look into it; an image with a format is a job's business.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "vmms/disks_priv.h"
+#include "vmms/images.h"
+#include "vmms/vhd.h"
+#include "vmms/worker.h"
+
+#define RESIZE_MS 30000
+#define SECTOR 512
+
+struct resize {
+	struct vm *vm; /* outlives it: a VM with a worker is not deleted */
+	struct rpc_call *call;
+};
+
+static void on_resized(void *arg, const json_t *result, const struct rpc_error *e)
+{
+	struct resize *r = arg;
+
+	if (e)
+		rpc_call_fail(r->call, e->err, "cannot resize a disk of %s: %s",
+			      r->vm->config.name, e->message);
+	else
+		rpc_call_reply(r->call, json_deep_copy(result));
+	free(r);
+}
+
+static void resize_running(struct vm *vm, struct rpc_call *call, const struct place *at)
+{
+	json_t *params = json_pack("{s:i, s:i}", "controller", (int)at->controller, "lun",
+				   (int)at->lun);
+	int64_t bytes = rpc_call_integer(call, "bytes", 0);
+	struct resize *ask = malloc(sizeof(*ask));
+	int r = -ENOMEM;
+
+	if (ask && params) {
+		*ask = (struct resize){ vm, call };
+		if (bytes)
+			json_object_set_new(params, "bytes", json_integer(bytes));
+		r = worker_call(vm->worker, "drive.resize", params, RESIZE_MS, on_resized,
+				ask);
+		params = NULL;
+	}
+	if (r == 0)
+		return;
+	json_decref(params);
+	free(ask);
+	rpc_call_fail(call, r, "cannot resize a disk of %s: %s", vm->config.name,
+		      r == -ENOMEM ? "no memory"
+				   : "its worker does not answer; turn it off with "
+				     "--force");
+}
+
+static int grow(int fd, const struct drive_config *d, int64_t bytes, int64_t *ret,
+		struct rpc_error *e)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	struct stat st;
+
+	if (end < 0 || fstat(fd, &st) < 0)
+		return rpc_error_set(e, -errno, "%s: %s", d->path, strerror(errno));
+	if (bytes && bytes < end)
+		return rpc_error_set(
+			e, -EINVAL,
+			"%s is larger than that; a disk is not made smaller, "
+			"since that would destroy what is at its end",
+			d->path);
+	if (bytes % SECTOR)
+		return rpc_error_set(e, -EINVAL, "the size must be a multiple of %d",
+				     SECTOR);
+	if (bytes > end && S_ISBLK(st.st_mode))
+		return rpc_error_set(e, -EINVAL, "%s is a device; it has its own size",
+				     d->path);
+	if (bytes > end && (ftruncate(fd, bytes) < 0 || fsync(fd) < 0))
+		return rpc_error_set(e, -errno, "%s: %s", d->path, strerror(errno));
+	*ret = bytes ? bytes : end;
+	return 0;
+}
+
+static int resize_off(struct vmms *v, const struct vm *vm, const struct drive_config *d,
+		      int64_t bytes, int64_t *ret, struct rpc_error *e)
+{
+	cleanup_fd int fd = -1;
+	int r;
+
+	if (d->kind == DRIVE_DVD || d->read_only)
+		return rpc_error_set(e, -EROFS, "%u:%u of %s is read-only", d->controller,
+				     d->lun, vm->config.name);
+	if (vhd_has_format(d->path))
+		return rpc_error_set(e, -ENOTSUP,
+				     "%s is no raw disk; while the VM is off, resize it "
+				     "with 'vmctl vhd resize'",
+				     d->path);
+	r = image_open(&v->registry, vm, d, &fd, e);
+	return r < 0 ? r : grow(fd, d, bytes, ret, e);
+}
+
+void disks_resize(struct rpc_call *call, void *ctx)
+{
+	struct place at = disks_place_of(call);
+	struct vm *vm = disks_allowed(ctx, call);
+	const struct drive_config *d;
+	struct rpc_error e;
+	int64_t bytes = 0;
+
+	if (!vm)
+		return;
+	d = config_drive_at(&vm->config, at.controller, at.lun);
+	if (!d)
+		rpc_call_fail(call, -ENOENT, "%s: there is no drive at %u:%u",
+			      vm->config.name, at.controller, at.lun);
+	else if (vm->worker)
+		resize_running(vm, call, &at);
+	else if (resize_off(ctx, vm, d, rpc_call_integer(call, "bytes", 0), &bytes, &e) <
+		 0)
+		rpc_call_error(call, &e);
+	else
+		rpc_call_reply(call, json_pack("{s:I}", "bytes", (json_int_t)bytes));
+}
