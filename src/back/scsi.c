@@ -43,10 +43,12 @@ void scsi_dev_attention(struct scsi_dev *dev, unsigned int ua)
 }
 
 /* A command's end at its device, which may be NULL. */
-static void leave(struct scsi_dev *dev)
+static void leave(struct scsi_dev *dev, bool entered)
 {
 	if (!dev)
 		return;
+	if (entered)
+		dev->ops->left(dev);
 	if (atomic_fetch_sub(&dev->active, 1) == 1)
 		atomic_store_explicit(&dev->was_idle, true, memory_order_relaxed);
 	scsi_dev_unref(dev);
@@ -56,11 +58,12 @@ static void leave(struct scsi_dev *dev)
 static void finish(struct scsi_cmd *cmd, enum scsi_status status, uint32_t transferred)
 {
 	struct scsi_dev *dev = cmd->dev;
+	bool entered = cmd->entered;
 
 	cmd->status = status;
 	cmd->transferred = transferred;
 	cmd->done(cmd);
-	leave(dev);
+	leave(dev, entered);
 }
 
 void scsi_status(struct scsi_cmd *cmd, enum scsi_status status)
@@ -79,13 +82,14 @@ void scsi_save(struct scsi_cmd *cmd)
 void scsi_hold(struct scsi_cmd *cmd, uint64_t until_ns)
 {
 	struct scsi_dev *dev = take_ptr(&cmd->dev);
+	bool entered = cmd->entered;
 
 	if (cmd->saved) {
 		memcpy(cmd->iov, cmd->spare, cmd->saved * sizeof(*cmd->iov));
 		cmd->iovcnt = cmd->saved;
 	}
 	cmd->hold(cmd, until_ns);
-	leave(dev);
+	leave(dev, entered);
 }
 
 /* SBC and SAM know no error for a host that has run full: the guest had better not see it. */
@@ -217,6 +221,16 @@ static bool take_attention(struct scsi_dev *dev, enum scsi_sense *ret)
 	return false;
 }
 
+bool scsi_fail_attention(struct scsi_cmd *cmd)
+{
+	enum scsi_sense sense;
+
+	if (!take_attention(cmd->dev, &sense))
+		return false;
+	scsi_fail(cmd, sense);
+	return true;
+}
+
 void scsi_dispatch(struct scsi_dev *dev, const struct scsi_op ops[256],
 		   struct scsi_cmd *cmd)
 {
@@ -230,7 +244,7 @@ void scsi_dispatch(struct scsi_dev *dev, const struct scsi_op ops[256],
 		scsi_fail(cmd, SCSI_INVALID_FIELD_IN_CDB);
 	else if (!op->ignores_ua && take_attention(dev, &sense))
 		scsi_fail(cmd, sense);
-	else if (dev->ops->reserved && dev->ops->reserved(dev, cmd))
+	else if (!op->ignores_ua && dev->ops->reserved && dev->ops->reserved(dev, cmd))
 		return;
 	else
 		op->run(dev, cmd);

@@ -57,6 +57,7 @@ struct scsi_cmd {
 	struct disk_req req;
 	unsigned int saved; /* elements in `spare` */
 	unsigned int step, steps;
+	bool entered; /* scsi_dev_ops.left() is due */
 	bool submitting, done_inline;
 	int result;
 };
@@ -66,8 +67,12 @@ struct scsi_dev_ops {
 	void (*execute)(struct scsi_dev *dev, struct scsi_cmd *cmd);
 	/* The last reference went. Any thread. */
 	void (*free)(struct scsi_dev *dev);
-	/* Whether the command meets a reservation of another initiator, and was ended so. Optional. */
+	/*
+	 * Whether the command meets a reservation of another initiator, or its device has something to tell first, and was ended so; otherwise sets
+	 * cmd->entered when left() is to be called once the device has nothing to do with it any more. Both optional. Any thread.
+	 */
 	bool (*reserved)(struct scsi_dev *dev, struct scsi_cmd *cmd);
+	void (*left)(struct scsi_dev *dev);
 	/* Bytes of the medium, 0 when there is none. Any thread. */
 	uint64_t (*bytes)(struct scsi_dev *dev);
 };
@@ -119,6 +124,12 @@ void scsi_dev_attention(struct scsi_dev *dev, unsigned int ua);
  * success. -ENOMEM; -EINVAL for a DVD of less than one sector of 2048 bytes.
  */
 int scsi_disk_new(struct disk *disk, struct scsi_dev **ret) __must_check;
+/*
+ * Makes a disk one that several VMs have: its reservations are common to them by the file `fd`, which is taken over on success. Before it is attached. Errors of
+ * scsi_reserve_new().
+ */
+int scsi_disk_share(struct scsi_dev *dev, const struct guid *initiator,
+		    int fd) __must_check;
 /* The disk of a direct-access device, borrowed from it; NULL when it is none. */
 struct disk *scsi_disk_disk(struct scsi_dev *dev);
 /* `medium` NULL: the drive is empty. `id` is the drive's. */
@@ -155,6 +166,8 @@ struct scsi_op {
 	uint8_t cdb_bytes;
 	bool ignores_ua; /* SPC-4: INQUIRY, REPORT LUNS, REQUEST SENSE */
 };
+/* Ends a command by the unit attention that waits; false when there is none. */
+bool scsi_fail_attention(struct scsi_cmd *cmd);
 /* Runs the opcode's entry of a table of 256 after what is checked for all: length, control byte, unit attention. */
 void scsi_dispatch(struct scsi_dev *dev, const struct scsi_op ops[256],
 		   struct scsi_cmd *cmd);

@@ -193,6 +193,16 @@ static void good(struct scsi_dev *dev, struct scsi_cmd *cmd)
 	scsi_good(cmd, 0);
 }
 
+static void reserve_in(struct scsi_dev *dev, struct scsi_cmd *cmd)
+{
+	scsi_reserve_in(scsi_disk_of(dev)->reserve, cmd);
+}
+
+static void reserve_out(struct scsi_dev *dev, struct scsi_cmd *cmd)
+{
+	scsi_reserve_out(scsi_disk_of(dev)->reserve, cmd);
+}
+
 static const struct scsi_op ops[256] = {
 	[SCSI_TEST_UNIT_READY] = { good, 6 },
 	[SCSI_REQUEST_SENSE] = { scsi_request_sense, 6, true },
@@ -211,6 +221,8 @@ static const struct scsi_op ops[256] = {
 	[SCSI_WRITE_SAME_10] = { scsi_disk_write_same, 10 },
 	[SCSI_UNMAP] = { scsi_disk_unmap, 10 },
 	[SCSI_MODE_SENSE_10] = { scsi_disk_mode_sense, 10 },
+	[SCSI_PERSISTENT_RESERVE_IN] = { reserve_in, 10 },
+	[SCSI_PERSISTENT_RESERVE_OUT] = { reserve_out, 10 },
 	[SCSI_READ_16] = { read_blocks, 16 },
 	[SCSI_WRITE_16] = { write_blocks, 16 },
 	[SCSI_WRITE_AND_VERIFY_16] = { write_and_verify, 16 },
@@ -232,7 +244,35 @@ static void disk_free(struct scsi_dev *dev)
 	struct scsi_disk *sd = scsi_disk_of(dev);
 
 	disk_unref(sd->disk);
+	scsi_reserve_free(sd->reserve);
 	free(sd);
+}
+
+/* Of a disk that only this VM has, there is nobody else who could have reserved it. */
+static bool reserved(struct scsi_dev *dev, struct scsi_cmd *cmd)
+{
+	struct scsi_disk *sd = scsi_disk_of(dev);
+	unsigned int ua;
+	int r;
+
+	if (!sd->shared)
+		return false;
+	r = scsi_reserve_enter(sd->reserve, cmd->cdb, &ua);
+	cmd->entered = r == 0;
+	if (ua)
+		scsi_dev_attention(dev, ua);
+	if (ua && scsi_fail_attention(cmd))
+		return true;
+	if (r == -EIO)
+		scsi_fail(cmd, SCSI_INTERNAL_TARGET_FAILURE);
+	else if (r < 0)
+		scsi_status(cmd, r == -EBUSY ? SCSI_RESERVATION_CONFLICT : SCSI_BUSY);
+	return r < 0;
+}
+
+static void left(struct scsi_dev *dev)
+{
+	scsi_reserve_leave(scsi_disk_of(dev)->reserve);
 }
 
 static uint64_t bytes(struct scsi_dev *dev)
@@ -242,18 +282,37 @@ static uint64_t bytes(struct scsi_dev *dev)
 
 static const struct scsi_dev_ops dev_ops = { .execute = execute,
 					     .free = disk_free,
+					     .reserved = reserved,
+					     .left = left,
 					     .bytes = bytes };
 
 int scsi_disk_new(struct disk *disk, struct scsi_dev **ret)
 {
 	struct scsi_disk *sd = calloc(1, sizeof(*sd));
+	int r = sd ? scsi_reserve_new(&disk->info.id, -1, &sd->reserve) : -ENOMEM;
 
-	if (!sd)
-		return -ENOMEM;
+	if (r < 0) {
+		free(sd);
+		return r;
+	}
 	scsi_dev_init(&sd->dev, &dev_ops, SCSI_TYPE_DISK, PRODUCT, &disk->info.id);
 	sd->disk = disk;
 	sd->shift = (unsigned int)__builtin_ctz(disk->info.logical_bytes);
 	*ret = &sd->dev;
+	return 0;
+}
+
+int scsi_disk_share(struct scsi_dev *dev, const struct guid *initiator, int fd)
+{
+	struct scsi_disk *sd = scsi_disk_of(dev);
+	struct scsi_reserve *shared;
+	int r = scsi_reserve_new(initiator, fd, &shared);
+
+	if (r < 0)
+		return r;
+	scsi_reserve_free(sd->reserve);
+	sd->reserve = shared;
+	sd->shared = true;
 	return 0;
 }
 

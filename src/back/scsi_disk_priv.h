@@ -4,6 +4,7 @@
 #define BACK_SCSI_DISK_PRIV_H
 
 #include "back/scsi.h"
+#include "back/scsi_reserve.h"
 
 /* Bounds that VPD page B0h tells and commands keep: how long one command may hold up the file. */
 #define UNMAP_BYTES_MAX (4ull << 30)
@@ -14,6 +15,8 @@ struct scsi_disk {
 	struct scsi_dev dev;
 	struct disk *disk;
 	unsigned int shift; /* log2 of the logical block */
+	bool shared;
+	struct scsi_reserve *reserve;
 };
 
 static inline struct scsi_disk *scsi_disk_of(struct scsi_dev *dev)

@@ -121,6 +121,7 @@ void scsi_target_execute(struct scsi_target *t, struct scsi_cmd *cmd)
 	cmd->has_sense = false;
 	cmd->no_lun = false;
 	cmd->saved = 0;
+	cmd->entered = false;
 	cmd->dev = NULL;
 	/* SPC-4 6.33: answered for the whole target, whether the unit exists or not. */
 	if (cmd->cdb[0] == SCSI_REPORT_LUNS) {

@@ -168,6 +168,14 @@ static int open_image(struct vmms *v, const struct vm *vm, const struct vm_confi
 	what->fd_count = 1;
 	snprintf(role, sizeof(role), "scsi/%u/%u", d->controller, d->lun);
 	json_array_append_new(what->roles, json_string(role));
+	if (!d->shared)
+		return 0;
+	r = image_reservations(v->instance.state_fd, d, what->fds[0], &what->fds[1], e);
+	if (r < 0)
+		return r;
+	what->fd_count = 2;
+	snprintf(role, sizeof(role), "pr/%u/%u", d->controller, d->lun);
+	json_array_append_new(what->roles, json_string(role));
 	return 0;
 }
 

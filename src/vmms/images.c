@@ -12,8 +12,11 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "vmms/device.h"
 #include "vmms/job.h"
 #include "vmms/worker.h"
+
+#define RESERVATIONS "../reservations" /* beside the folder of VMs */
 
 /* The advice for an open that failed. */
 static const char *advice(int r, bool write)
@@ -216,10 +219,38 @@ static bool twice_in_vm(const struct vm *vm, const struct drive_config *d, int f
 	return false;
 }
 
+/* A lock for reading is what readers and those who share have: they are not to meet. */
+static int check_sharing(const struct registry *r, const struct vm *self,
+			 const struct drive_config *d, int fd, struct rpc_error *e)
+{
+	struct stat st, other;
+	struct vm *vm;
+
+	if (fstat(fd, &st) < 0)
+		return rpc_error_set(e, -errno, "%s: %s", d->path, strerror(errno));
+	list_for_each (vm, &r->vms, link) {
+		for (size_t i = 0;
+		     vm != self && vm->state != VM_OFF && i < vm->config.drive_count;
+		     i++) {
+			const struct drive_config *o = &vm->config.drives[i];
+
+			if (o->path && o->shared != d->shared &&
+			    stat(o->path, &other) == 0 && same_file(&st, &other))
+				return rpc_error_set(e, -ETXTBSY,
+						     "the image %s is in use by the VM "
+						     "%s, where it is "
+						     "%sshared; both must say the same",
+						     d->path, vm->config.name,
+						     o->shared ? "" : "not ");
+		}
+	}
+	return 0;
+}
+
 static int lock_image(const struct registry *r, const struct vm *vm,
 		      const struct drive_config *d, int fd, struct rpc_error *e)
 {
-	struct flock l = { .l_type = d->read_only ? F_RDLCK : F_WRLCK,
+	struct flock l = { .l_type = d->read_only || d->shared ? F_RDLCK : F_WRLCK,
 			   .l_whence = SEEK_SET };
 	char holder[CONFIG_NAME_SIZE + 16];
 
@@ -256,6 +287,36 @@ int image_lock(const struct registry *r, const char *path, int fd, bool write,
 			     path, holder);
 }
 
+int image_reservations(int state_fd, const struct drive_config *d, int image_fd,
+		       int *ret_fd, struct rpc_error *e)
+{
+	cleanup_fd int dir = -1;
+	struct stat st;
+	char name[64];
+	int fd;
+
+	if (fstat(image_fd, &st) < 0)
+		return rpc_error_set(e, -errno, "%s: %s", d->path, strerror(errno));
+	if (S_ISBLK(st.st_mode))
+		snprintf(name, sizeof(name), "block-%llx",
+			 (unsigned long long)st.st_rdev);
+	else
+		snprintf(name, sizeof(name), "file-%llx-%llx",
+			 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	if (mkdirat(state_fd, RESERVATIONS, 0700) < 0 && errno != EEXIST)
+		return rpc_error_set(e, -errno, "the folder of reservations: %s",
+				     strerror(errno));
+	dir = openat(state_fd, RESERVATIONS,
+		     O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = dir < 0 ? -1
+		     : openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return rpc_error_set(e, -errno, "the reservations of %s: %s", d->path,
+				     strerror(errno));
+	*ret_fd = fd;
+	return 0;
+}
+
 int image_open(const struct registry *r, const struct vm *vm,
 	       const struct drive_config *d, int *ret_fd, struct rpc_error *e)
 {
@@ -271,7 +332,16 @@ int image_open(const struct registry *r, const struct vm *vm,
 			e, -EINVAL,
 			"the %s %s is neither a regular file nor a block device", what,
 			d->path);
+	if (S_ISBLK(st.st_mode)) {
+		close(take_fd(&fd));
+		n = device_open(d->path, !d->read_only, !d->read_only && !d->shared, &fd,
+				e);
+		if (n < 0)
+			return n;
+	}
 	n = lock_image(r, vm, d, fd, e);
+	if (n == 0)
+		n = check_sharing(r, vm, d, fd, e);
 	if (n < 0)
 		return n;
 	*ret_fd = take_fd(&fd);

@@ -16,6 +16,12 @@
 int image_open(const struct registry *r, const struct vm *vm,
 	       const struct drive_config *d, int *ret_fd,
 	       struct rpc_error *e) __must_check;
+/*
+ * The file of the reservations of a shared disk, by its open image, in the state folder: the same for every VM that has the disk. It stays; what it says outlives
+ * VMs only where a guest asked for that.
+ */
+int image_reservations(int state_fd, const struct drive_config *d, int image_fd,
+		       int *ret_fd, struct rpc_error *e) __must_check;
 /* A regular file to be read: `what` it is to be ("kernel"). */
 int image_open_file(const char *path, const char *what, int *ret_fd,
 		    struct rpc_error *e) __must_check;

@@ -160,7 +160,19 @@ static int open_boot(const struct vm_config *c, struct resources *r, struct rpc_
 	return n == 0 ? resources_add_fd(r, "initrd", fd, e) : n;
 }
 
-static int open_drives(const struct registry *reg, const struct vm *vm,
+static int add_reservations(int state_fd, const struct drive_config *d, int image_fd,
+			    struct resources *r, struct rpc_error *e)
+{
+	char role[32];
+	int fd, n = image_reservations(state_fd, d, image_fd, &fd, e);
+
+	if (n < 0)
+		return n;
+	snprintf(role, sizeof(role), "pr/%u/%u", d->controller, d->lun);
+	return resources_add_fd(r, role, fd, e);
+}
+
+static int open_drives(const struct registry *reg, int state_fd, const struct vm *vm,
 		       struct resources *r, struct rpc_error *e)
 {
 	for (size_t i = 0; i < vm->config.drive_count; i++) {
@@ -175,6 +187,8 @@ static int open_drives(const struct registry *reg, const struct vm *vm,
 			return n;
 		snprintf(role, sizeof(role), "scsi/%u/%u", d->controller, d->lun);
 		n = resources_add_fd(r, role, fd, e);
+		if (n == 0 && d->shared)
+			n = add_reservations(state_fd, d, fd, r, e);
 		if (n < 0)
 			return n;
 	}
@@ -233,7 +247,7 @@ static int open_all(const struct resources_env *env, const struct vm *vm,
 	/* What a person can mend comes first; the report of the last run is kept until all of that is there. */
 	n = open_boot(&vm->config, r, e);
 	if (n == 0)
-		n = open_drives(env->registry, vm, r, e);
+		n = open_drives(env->registry, env->instance->state_fd, vm, r, e);
 	if (n == 0)
 		n = open_kvm(env->settings->kvm_device, r, e);
 	if (n == 0)

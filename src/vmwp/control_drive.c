@@ -26,10 +26,14 @@ int control_take_files(struct rpc_call *call, unsigned int controller, unsigned 
 	size_t n = json_array_size(parents);
 	char role[48];
 
+	snprintf(role, sizeof(role), "pr/%u/%u", controller, lun);
 	ret->n = 0;
-	if (n >= DRIVE_FILES_MAX)
+	ret->reservations = rpc_call_take_fd(call, role);
+	if (n >= DRIVE_FILES_MAX) {
+		drive_files_close(ret);
 		return machine_fail(error, -ELOOP, "%s: more than %u parents",
 				    path ? path : "the image", DRIVE_FILES_MAX - 1);
+	}
 	for (size_t i = 0; i <= n; i++) {
 		const char *name =
 			i ? json_string_value(json_array_get(parents, i - 1)) : path;

@@ -108,17 +108,45 @@ static void apply_policies(struct drive *d, struct scsi_dev *dev,
 	atomic_store(&dev->stalls_on_io_error, c->pause_on_error);
 }
 
+/* The VM is one initiator, by whatever controller and channel. */
+static int share(struct drive *d, struct scsi_dev *dev, struct drive_files *files,
+		 struct machine_error *error)
+{
+	int r = files->reservations < 0
+			? -EINVAL
+			: scsi_disk_share(dev, &d->m->env.id, files->reservations);
+
+	if (r < 0)
+		return machine_fail(error, r,
+				    "the reservations of the shared disk %s cannot be "
+				    "used: %s",
+				    d->name,
+				    r == -EIO ? "their file is damaged" : strerror(-r));
+	files->reservations = -1; /* the device's */
+	return 0;
+}
+
+/* Takes over the disk. */
 static int device_new(struct drive *d, const struct drive_config *c,
-		      const struct guid *id, struct disk *disk, struct scsi_dev **ret,
-		      struct machine_error *error)
+		      struct drive_files *files, const struct guid *id, struct disk *disk,
+		      struct scsi_dev **ret, struct machine_error *error)
 {
 	bool dvd = c->kind == DRIVE_DVD;
 	int r = dvd ? scsi_dvd_new(disk, id, ret) : scsi_disk_new(disk, ret);
 
-	if (r < 0)
+	if (r < 0) {
+		disk_unref(disk);
 		return machine_fail(error, r, "cannot use %s: %s", d->name,
 				    r == -EINVAL ? "it is smaller than one DVD sector"
 						 : strerror(-r));
+	}
+	if (c->shared) {
+		r = share(d, *ret, files, error);
+		if (r < 0) {
+			scsi_dev_unref(*ret);
+			return r;
+		}
+	}
 	if (c->serial[0])
 		strcpy((*ret)->serial, c->serial);
 	if (!dvd) {
@@ -154,15 +182,14 @@ static void drive_free(struct drive *d)
 }
 
 static int attach(struct drive *d, const struct drive_config *c, struct storvsp *s,
-		  struct disk *disk, const struct guid *id, struct machine_error *error)
+		  struct drive_files *files, struct disk *disk, const struct guid *id,
+		  struct machine_error *error)
 {
 	struct scsi_dev *dev;
-	int r = device_new(d, c, id, disk, &dev, error);
+	int r = device_new(d, c, files, id, disk, &dev, error);
 
-	if (r < 0) {
-		disk_unref(disk);
+	if (r < 0)
 		return r;
-	}
 	r = storvsp_attach(s, c->lun, dev);
 	if (r == 0)
 		return 0;
@@ -182,8 +209,13 @@ static int controller_need(struct machine *m, unsigned int controller,
 				    machine_state_name(m->state));
 	if (controller < CONFIG_CONTROLLERS_MAX && m->scsi[controller])
 		return 0;
-	if (controller >= CONFIG_CONTROLLERS_MAX || m->state == MACHINE_PAUSED)
+	if (controller >= CONFIG_CONTROLLERS_MAX)
 		return machine_fail(error, -ENODEV, "the VM has no SCSI controller %u",
+				    controller);
+	if (m->state == MACHINE_PAUSED)
+		return machine_fail(error, -EBUSY,
+				    "the VM gets SCSI controller %u only while it runs; "
+				    "resume it first",
 				    controller);
 	return devices_offer_scsi(m, controller, error);
 }
@@ -202,7 +234,7 @@ static int drive_make(struct machine *m, const struct drive_config *c,
 	if (files->n)
 		r = medium_open(m, &id, files, c, &disk, &d->medium, error);
 	if (r == 0)
-		r = attach(d, c, m->scsi[c->controller], disk, &id, error);
+		r = attach(d, c, m->scsi[c->controller], files, disk, &id, error);
 	if (r < 0) {
 		media_collect(m, false);
 		drive_free(d);

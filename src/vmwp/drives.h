@@ -20,6 +20,7 @@ struct drive_files {
 	unsigned int n; /* 0: a DVD drive without a medium */
 	int fds[DRIVE_FILES_MAX];
 	const char *names[DRIVE_FILES_MAX]; /* [0]: the drive's path */
+	int reservations;                   /* the file of a shared disk's; -1: none */
 };
 void drive_files_close(struct drive_files *files);
 

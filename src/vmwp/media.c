@@ -49,6 +49,9 @@ void drive_files_close(struct drive_files *files)
 	for (unsigned int i = 0; i < files->n; i++)
 		close(files->fds[i]);
 	files->n = 0;
+	if (files->reservations >= 0)
+		close(files->reservations);
+	files->reservations = -1;
 }
 
 static int open_disk(const struct guid *id, const struct drive_files *files,
@@ -121,12 +124,11 @@ int medium_open(struct machine *m, const struct guid *id, struct drive_files *fi
 				      files->names[0]);
 
 	if (r < 0) {
-		drive_files_close(files);
 		if (medium)
 			medium_free(medium);
 		return r;
 	}
-	files->n = 0; /* the disk's */
+	files->n = 0; /* the disk's; the rest is the device's */
 	(*ret_disk)->closed = on_closed;
 	(*ret_disk)->closed_opaque = medium;
 	*ret = medium;

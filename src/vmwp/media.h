@@ -16,7 +16,7 @@
 struct medium;
 
 /*
- * Opens an image as a drive's, whose files are taken over in any case. *ret_disk is the caller's reference. The medium is freed by media_collect()
+ * Opens an image as a drive's, whose descriptors are the disk's on success. *ret_disk is the caller's reference. The medium is freed by media_collect()
  * once the disk is closed.
  */
 int medium_open(struct machine *m, const struct guid *id, struct drive_files *files,
