@@ -60,3 +60,19 @@ int chain_map_wait(struct disk *d, struct aio *aio, uint64_t off, uint64_t len,
 	}
 	return r;
 }
+
+int chain_own_wait(struct disk *d, struct aio *aio, uint64_t off, uint64_t len,
+		   struct disk_extent *ret)
+{
+	int r = 0;
+
+	while (r == 0) {
+		*ret = d->ops->map(d, off, len);
+		if (ret->place == DISK_PLACE_BAD)
+			return -EIO;
+		if (ret->place != DISK_PLACE_UNKNOWN)
+			break;
+		r = load(d, aio, off);
+	}
+	return r;
+}

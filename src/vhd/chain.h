@@ -16,4 +16,8 @@ struct disk_extent chain_map(struct disk *d, uint64_t off, uint64_t len,
 int chain_map_wait(struct disk *d, struct aio *aio, uint64_t off, uint64_t len,
 		   struct disk_extent *ret) __must_check;
 
+/* The same of the disk alone: DISK_PLACE_PARENT is an answer. */
+int chain_own_wait(struct disk *d, struct aio *aio, uint64_t off, uint64_t len,
+		   struct disk_extent *ret) __must_check;
+
 #endif

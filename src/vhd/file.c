@@ -115,3 +115,19 @@ bool file_can_punch(int fd)
 	return file_size(fd, &bytes) == 0 &&
 	       allocate(fd, FALLOC_FL_PUNCH_HOLE, align_up(bytes, 4096), 4096) == 0;
 }
+
+uint64_t file_hole(int fd, uint64_t off)
+{
+	off_t data = lseek(fd, (off_t)off, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? INT64_MAX - off : 0;
+	return (uint64_t)data - off;
+}
+
+uint64_t file_data(int fd, uint64_t off)
+{
+	off_t hole = lseek(fd, (off_t)off, SEEK_HOLE);
+
+	return hole < 0 ? INT64_MAX - off : (uint64_t)hole - off;
+}

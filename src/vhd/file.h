@@ -19,6 +19,10 @@ int file_resize(int fd, uint64_t bytes) __must_check;
 int file_reserve(int fd, uint64_t bytes) __must_check;
 /* Zeros there, inside the file; with `punch` the room is freed where the host can. Written where neither can be had. */
 int file_zero(int fd, uint64_t off, uint64_t len, bool punch) __must_check;
+/* Bytes of the hole that is there; 0: data is, or it is not known. */
+uint64_t file_hole(int fd, uint64_t off);
+/* Bytes to the next hole. */
+uint64_t file_data(int fd, uint64_t off);
 /* Whether holes can be punched; changes nothing. */
 bool file_can_punch(int fd);
 

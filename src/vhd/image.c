@@ -122,24 +122,16 @@ static int check_files(const struct image_params *params, struct image_error *er
 	return 0;
 }
 
-/* A parent is opened by a duplicate of its descriptor: until all are open, each stays the caller's. */
-static int layer_fd(const struct image_params *params, unsigned int i)
-{
-	int fd = params->files[i].fd;
-
-	if (!i)
-		return fd;
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
-}
-
-static int open_file(const struct image_params *params, unsigned int i,
+/* By the descriptor itself, `own`, or by a duplicate of it. */
+static int open_file(const struct image_params *params, unsigned int i, bool own,
 		     struct disk *parent, struct disk **ret, struct image_error *error)
 {
+	int fd = params->files[i].fd;
 	struct image_layer layer = {
-		.fd = layer_fd(params, i),
+		.fd = own ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0),
 		.read_only = i || params->read_only,
 		.any_parent = params->any_parent,
+		.keep_content_id = !i && params->keep_content_id,
 		.cache = params->cache,
 		.id = params->id,
 		.parent = parent,
@@ -148,31 +140,44 @@ static int open_file(const struct image_params *params, unsigned int i,
 
 	error->file = i;
 	if (layer.fd < 0)
-		return image_fail(error, layer.fd, "cannot be used: %s",
-				  strerror(-layer.fd));
+		return image_fail(error, -errno, "cannot be used: %s", strerror(errno));
 	r = image_format_ops(params->files[i].format)->open(&layer, ret, error);
-	if (r < 0 && i)
+	if (r < 0 && !own)
 		close(layer.fd);
 	return r;
 }
 
-int image_open(const struct image_params *params, struct disk **ret,
-	       struct image_error *error)
+static int open_chain(const struct image_params *params, bool own_leaf, struct disk **ret,
+		      struct image_error *error)
 {
 	struct disk *below = NULL, *d;
 	int r = check_files(params, error);
 
 	for (unsigned int i = params->nfiles; r == 0 && i-- > 0;) {
-		r = open_file(params, i, below, &d, error);
+		r = open_file(params, i, own_leaf && !i, below, &d, error);
 		if (r == 0)
 			below = d;
 	}
-	if (r < 0) {
+	if (r < 0)
 		disk_unref(below);
-		return r;
-	}
-	for (unsigned int i = 1; i < params->nfiles; i++)
+	else
+		*ret = below;
+	return r;
+}
+
+int image_open_dup(const struct image_params *params, struct disk **ret,
+		   struct image_error *error)
+{
+	return open_chain(params, false, ret, error);
+}
+
+/* Parents go by duplicates: until all are open, each descriptor stays the caller's. */
+int image_open(const struct image_params *params, struct disk **ret,
+	       struct image_error *error)
+{
+	int r = open_chain(params, true, ret, error);
+
+	for (unsigned int i = 1; r == 0 && i < params->nfiles; i++)
 		close(params->files[i].fd);
-	*ret = below;
-	return 0;
+	return r;
 }

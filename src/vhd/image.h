@@ -36,6 +36,7 @@ struct image_params {
 	 * a mixture.
 	 */
 	bool any_parent;
+	bool keep_content_id; /* of the leaf, as image_layer has it */
 	enum disk_cache
 		cache;  /* VHDX, VHD: NONE goes by the page cache as WRITEBACK does */
 	struct guid id; /* of a disk whose format has none */
@@ -53,6 +54,10 @@ struct image_error {
  */
 int image_open(const struct image_params *params, struct disk **ret,
 	       struct image_error *error) __must_check;
+
+/* The same, by duplicates of the descriptors, which stay the caller's. */
+int image_open_dup(const struct image_params *params, struct disk **ret,
+		   struct image_error *error) __must_check;
 
 /*
  * What a differencing image says of its parent. Of a foreign file: a path is only a candidate, to be opened where the settings allow it,
@@ -81,6 +86,7 @@ struct image_layer {
 	int fd; /* the disk's on success */
 	bool read_only;
 	bool any_parent;
+	bool keep_content_id; /* writes leave disk_info.content_id: a merge gives it at its end */
 	enum disk_cache cache;
 	struct guid id;
 	struct disk *

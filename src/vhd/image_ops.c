@@ -80,3 +80,36 @@ int image_check(int fd, enum image_format format, struct image_check *ret,
 
 	return ops ? ops->check(fd, ret, progress, error) : -ENOTSUP;
 }
+
+int image_repair(int fd, enum image_format format, struct image_check *ret,
+		 const struct image_progress *progress, struct image_error *error)
+{
+	const struct image_format_ops *ops = OPS(format, repair, "repaired", error);
+
+	return ops ? ops->repair(fd, ret, progress, error) : -ENOTSUP;
+}
+
+int image_resize(int fd, enum image_format format, uint64_t bytes, bool shrink,
+		 struct image_error *error)
+{
+	const struct image_format_ops *ops = OPS(format, resize, "resized", error);
+
+	return ops ? ops->resize(fd, bytes, shrink, error) : -ENOTSUP;
+}
+
+int image_compact(int fd, enum image_format format, const struct image_progress *progress,
+		  struct image_error *error)
+{
+	const struct image_format_ops *ops = OPS(format, compact, "compacted", error);
+
+	return ops ? ops->compact(fd, progress, error) : -ENOTSUP;
+}
+
+int image_set_parent(int fd, enum image_format format,
+		     const struct image_new_parent *parent, struct image_error *error)
+{
+	const struct image_format_ops *ops =
+		OPS(format, set_parent, "given a parent", error);
+
+	return ops ? ops->set_parent(fd, parent, error) : -ENOTSUP;
+}

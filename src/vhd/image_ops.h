@@ -75,6 +75,7 @@ int image_info(int fd, enum image_format format, struct image_info *ret,
 struct image_check {
 	uint64_t blocks;     /* with data in the file */
 	uint64_t errors;     /* found */
+	uint64_t mended;     /* of them, by image_repair() */
 	uint64_t lost_bytes; /* of the file, used by nothing: harmless */
 	char first[160];     /* the first error, as one line; empty without */
 };
@@ -86,6 +87,46 @@ struct image_check {
 int image_check(int fd, enum image_format format, struct image_check *ret,
 		const struct image_progress *progress,
 		struct image_error *error) __must_check;
+
+/*
+ * As image_check(), and mends what it finds: a log is replayed, copies of headers and tables are written anew, an entry that is damaged is given up (its
+ * block reads as zeros, or as the parent). *ret says what was found; `errors` less `mended` is left.
+ */
+int image_repair(int fd, enum image_format format, struct image_check *ret,
+		 const struct image_progress *progress,
+		 struct image_error *error) __must_check;
+
+/*
+ * Another size for the disk. Smaller only with `shrink`, and only where nothing is lost: -ENOTEMPTY when there is data behind. Cut off, the
+ * image has the old size or the new one. -EINVAL for a size that the format has not.
+ */
+int image_resize(int fd, enum image_format format, uint64_t bytes, bool shrink,
+		 struct image_error *error) __must_check;
+
+/* Makes the file as short as its content allows: zeros and discarded blocks take no room. What the disk holds and who it is stay. Cut off at any point too. */
+int image_compact(int fd, enum image_format format, const struct image_progress *progress,
+		  struct image_error *error) __must_check;
+
+/*
+ * Merges files[0] of a chain into files[1], of which both must be open for writing and in no other chain's use; the parent grows to the child's size. After
+ * it the parent holds what the child did, and has its content_id, so that the child's own children are the parent's (image_set_parent() gives them the
+ * path). Cut off or canceled, the child opens as before, and can be merged again; any other child of the parent is lost in either case.
+ */
+int image_merge(const struct image_params *chain, const struct image_progress *progress,
+		struct image_error *error) __must_check;
+
+/* What a differencing image is to say of its parent from now on. */
+struct image_new_parent {
+	struct disk *disk;               /* open; stays the caller's */
+	const char *relative, *absolute; /* as image_create_params has them */
+	int64_t changed;
+	bool any; /* even when it is not the one that the image was made of */
+};
+
+/* -ESTALE: it is another one. -EINVAL: the image has no parent, or this cannot be one. */
+int image_set_parent(int fd, enum image_format format,
+		     const struct image_new_parent *parent,
+		     struct image_error *error) __must_check;
 
 /* ---- for formats ---- */
 

@@ -20,6 +20,18 @@ struct image_format_ops {
 	int (*check)(int fd, struct image_check *ret,
 		     const struct image_progress *progress,
 		     struct image_error *error) __must_check;
+	int (*repair)(int fd, struct image_check *ret,
+		      const struct image_progress *progress,
+		      struct image_error *error) __must_check;
+	int (*resize)(int fd, uint64_t bytes, bool shrink,
+		      struct image_error *error) __must_check;
+	int (*compact)(int fd, const struct image_progress *progress,
+		       struct image_error *error) __must_check;
+	int (*set_parent)(int fd, const struct image_new_parent *parent,
+			  struct image_error *error) __must_check;
+	/* The content is another one's now, durably: the end of a merge. NULL: the format has no such identity. */
+	int (*set_content_id)(int fd, const struct guid *id,
+			      struct image_error *error) __must_check;
 };
 
 /* Of a row of the formats; NULL for one that is not there. */

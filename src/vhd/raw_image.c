@@ -81,6 +81,53 @@ static int check(int fd, struct image_check *ret, const struct image_progress *p
 	return 0;
 }
 
+/* 1: nothing but zeros from `off` to the file's end. */
+static int is_tail_zero(int fd, uint64_t off, uint64_t end)
+{
+	static const char zeros[4096];
+	char buf[sizeof(zeros)];
+	int r = 0;
+
+	while (off < end && r == 0) {
+		size_t n = (size_t)MIN(end - off, (uint64_t)sizeof(buf));
+		uint64_t hole = MIN(file_hole(fd, off), end - off);
+
+		if (!hole) {
+			r = file_read(fd, buf, n, off);
+			if (r == 0 && memcmp(buf, zeros, n) != 0)
+				return 0;
+		}
+		off += hole ? hole : n;
+	}
+	return r < 0 ? r : 1;
+}
+
+static int resize(int fd, uint64_t bytes, bool shrink, struct image_error *error)
+{
+	uint64_t now = 0;
+	int r = file_size(fd, &now);
+
+	if (!bytes || bytes % 512 || bytes > INT64_MAX)
+		return image_fail(error, -EINVAL,
+				  "cannot be resized: its size must be a multiple of a "
+				  "sector");
+	if (r == 0 && bytes < now && !shrink)
+		return image_fail(error, -EINVAL,
+				  "would become smaller, which was not asked for");
+	if (r == 0 && bytes < now)
+		r = is_tail_zero(fd, bytes, now);
+	if (r == 0 && bytes < now)
+		return image_fail(
+			error, -ENOTEMPTY,
+			"has data behind that size; make its partitions smaller "
+			"first");
+	if (r >= 0)
+		r = file_resize(fd, bytes);
+	if (r == 0)
+		r = file_sync(fd);
+	return r < 0 ? image_fail(error, r, "cannot be resized: %s", strerror(-r)) : 0;
+}
+
 const struct image_format_ops raw_format_ops = {
 	.name = "raw",
 	.open = open_raw,
@@ -88,4 +135,5 @@ const struct image_format_ops raw_format_ops = {
 	.create = create,
 	.info = info,
 	.check = check,
+	.resize = resize,
 };

@@ -22,7 +22,19 @@ bool vhdx_probe(int fd)
 	       signature == VHDX_SIGNATURE_FILE;
 }
 
-static void vhdx_free(struct vhdx *v)
+struct vhdx *vhdx_new(void)
+{
+	struct vhdx *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->work, NULL);
+	v->queue_end = &v->queue;
+	return v;
+}
+
+void vhdx_free(struct vhdx *v)
 {
 	vhdx_page_free(v);
 	free(v->log_buffer);
@@ -105,6 +117,7 @@ static void set_up(struct vhdx *v, const struct image_layer *layer, bool read_on
 	info.can_discard = info.discard_zeroes = v->can_punch;
 	v->fd = layer->fd;
 	v->unsafe = layer->cache == DISK_CACHE_UNSAFE;
+	v->keep_content_id = layer->keep_content_id;
 	guid_new(&v->log_guid);
 	disk_init(&v->disk, &vhdx_ops, &info, l->disk_bytes);
 	v->disk.parent = layer->parent;
@@ -135,15 +148,12 @@ static int check_parent(const struct image_layer *layer, const struct vhdx_layou
 int vhdx_open(const struct image_layer *layer, struct disk **ret,
 	      struct image_error *error)
 {
-	struct vhdx *v = calloc(1, sizeof(*v));
+	struct vhdx *v = vhdx_new();
 	int flags = fcntl(layer->fd, F_GETFL), r;
 	bool read_only = layer->read_only || (flags & O_ACCMODE) == O_RDONLY;
 
 	if (!v)
 		return image_fail(error, -ENOMEM, "cannot be used: no memory");
-	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->work, NULL);
-	v->queue_end = &v->queue;
 	r = vhdx_read_all(layer->fd, read_only, v, error);
 	if (r == 0)
 		r = check_parent(layer, &v->layout, error);

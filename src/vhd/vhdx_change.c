@@ -27,18 +27,26 @@ static uint64_t room_at(const struct vhdx *v, uint64_t off)
 	return MIN((uint64_t)v->layout.block_bytes, v->file_bytes - off);
 }
 
-int vhdx_grow(struct vhdx *v, uint64_t bytes, uint64_t *ret)
+int vhdx_extend(struct vhdx *v, uint64_t bytes)
 {
-	uint64_t off = align_up(v->file_bytes, VHDX_MIB);
-	int r = file_resize(v->fd, off + bytes);
+	int r = bytes > v->file_bytes ? file_resize(v->fd, bytes) : 0;
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&v->lock);
-	v->file_bytes = off + bytes;
+	v->file_bytes = MAX(v->file_bytes, bytes);
 	pthread_mutex_unlock(&v->lock);
-	*ret = off;
 	return 0;
+}
+
+int vhdx_grow(struct vhdx *v, uint64_t bytes, uint64_t *ret)
+{
+	uint64_t off = align_up(v->file_bytes, VHDX_MIB);
+	int r = vhdx_extend(v, off + bytes);
+
+	if (r == 0)
+		*ret = off;
+	return r;
 }
 
 static int set(struct vhdx *v, uint64_t block, uint64_t entry)
@@ -96,7 +104,7 @@ int vhdx_prepare(struct vhdx *v, uint64_t off, uint64_t len)
 	const struct vhdx_layout *l = &v->layout;
 	uint64_t block = off / l->block_bytes, last = (off + len - 1) / l->block_bytes;
 	uint64_t entry;
-	int r = vhdx_begin(v);
+	int r = vhdx_begin(v, true);
 
 	for (; block <= last && r == 0; block++) {
 		r = vhdx_entry_get(v, vhdx_bat_index(l, block), &entry);

@@ -2,6 +2,9 @@
 /*
  * The check of a whole image. Headers, regions and metadata are checked by reading them; here every entry of the block table is, and that no
  * two blocks share a megabyte of the file.
+ *
+ * A repair is the same walk over an image that is open for changes: an entry that is damaged is given up, one that shares its place gets a copy of its
+ * own, so that a write to one no longer changes the other.
  */
 #include "vhd/vhdx_priv.h"
 
@@ -16,11 +19,13 @@
 #define RESERVED_BITS (VHDX_MIB - 8) /* 3 to 19 */
 
 struct walk {
-	struct vhdx v;  /* only what vhdx_read_all() sets */
+	struct vhdx *v;
+	bool mend;
 	uint64_t *used; /* a bit a megabyte of the file */
-	uint64_t used_n;
+	uint64_t used_n, map_mib;
 	bool partial; /* a block of this chunk needs the bitmap */
 	struct image_check *found;
+	int r; /* of a change */
 };
 
 static void wrong(struct walk *w, uint64_t index, const char *what)
@@ -31,11 +36,49 @@ static void wrong(struct walk *w, uint64_t index, const char *what)
 			 what);
 }
 
+/* ---- mending ---- */
+
+static void set(struct walk *w, uint64_t index, uint64_t entry)
+{
+	if (!w->mend || w->r < 0)
+		return;
+	w->r = vhdx_entry_set(w->v, index, entry);
+	w->found->mended++;
+}
+
+static void give_copy(struct walk *w, uint64_t index, uint64_t entry, uint64_t len)
+{
+	uint64_t from = VHDX_BAT_OFFSET(entry), to = 0;
+	uint64_t has = MIN(len, w->v->file_bytes - from);
+
+	if (!w->mend || w->r < 0)
+		return;
+	w->r = vhdx_grow(w->v, len, &to);
+	if (w->r == 0)
+		w->r = vhdx_copy(w->v->fd, from, to, has);
+	set(w, index, to | VHDX_BAT_STATE(entry));
+}
+
+/* The blocks of a chunk whose bitmap is lost: nobody knows which of their sectors count. */
+static void give_up_partial(struct walk *w, uint64_t index)
+{
+	for (uint64_t i = index - (1ull << w->v->layout.chunk_shift);
+	     w->mend && w->r == 0 && i < index; i++) {
+		uint64_t entry;
+
+		w->r = vhdx_entry_get(w->v, i, &entry);
+		if (w->r == 0 && VHDX_BAT_STATE(entry) == VHDX_BLOCK_PARTIALLY_PRESENT)
+			w->r = vhdx_entry_set(w->v, i, VHDX_BLOCK_NOT_PRESENT);
+	}
+}
+
+/* ---- the walk ---- */
+
 /* Takes the block's megabytes; false when one is taken. */
 static bool take(struct walk *w, uint64_t off, uint64_t len)
 {
 	uint64_t first = off / VHDX_MIB;
-	uint64_t end = MIN(first + len / VHDX_MIB, w->v.file_bytes / VHDX_MIB + 1);
+	uint64_t end = MIN(first + len / VHDX_MIB, w->map_mib);
 	bool is_free = true;
 
 	for (uint64_t i = first; i < end; i++) {
@@ -48,15 +91,29 @@ static bool take(struct walk *w, uint64_t off, uint64_t len)
 	return is_free;
 }
 
-static void check_place(struct walk *w, uint64_t index, uint64_t entry, bool is_sound,
+/* False: the entry was given up. */
+static bool check_place(struct walk *w, uint64_t index, uint64_t entry, bool is_sound,
 			uint64_t len)
 {
-	if (!is_sound)
+	if (!is_sound) {
 		wrong(w, index, "lies outside of the file or in its tables");
-	else if (!take(w, VHDX_BAT_OFFSET(entry), len))
+		set(w, index, 0);
+		return false;
+	}
+	if (!take(w, VHDX_BAT_OFFSET(entry), len)) {
 		wrong(w, index, "names a place that another one has");
-	if (entry & RESERVED_BITS)
+		give_copy(w, index, entry, len);
+	} else if (entry & RESERVED_BITS) {
 		wrong(w, index, "has reserved bits set");
+		set(w, index, entry & ~(uint64_t)RESERVED_BITS);
+	}
+	return true;
+}
+
+static void bad_state(struct walk *w, uint64_t index, const char *what)
+{
+	wrong(w, index, what);
+	set(w, index, 0);
 }
 
 static void check_payload(struct walk *w, uint64_t block, uint64_t index, uint64_t entry)
@@ -73,105 +130,145 @@ static void check_payload(struct walk *w, uint64_t block, uint64_t index, uint64
 			return;
 		break;
 	case VHDX_BLOCK_PARTIALLY_PRESENT:
-		if (!w->v.layout.has_parent) {
-			wrong(w, index, "is there in part, in an image without parent");
+		if (!w->v->layout.has_parent) {
+			bad_state(w, index,
+				  "is there in part, in an image without parent");
 			return;
 		}
-		w->partial = true;
 		w->found->blocks++;
 		break;
 	case VHDX_BLOCK_FULLY_PRESENT:
 		w->found->blocks++;
 		break;
 	default:
-		wrong(w, index, "has a state that there is not");
+		bad_state(w, index, "has a state that there is not");
 		return;
 	}
-	check_place(w, index, entry, vhdx_bat_is_sound(&w->v, block, entry),
-		    w->v.layout.block_bytes);
+	if (check_place(w, index, entry, vhdx_bat_is_sound(w->v, block, entry),
+			w->v->layout.block_bytes))
+		w->partial |= state == VHDX_BLOCK_PARTIALLY_PRESENT;
 }
 
 /* At the end of a chunk. */
 static void check_bitmap(struct walk *w, uint64_t index, uint64_t entry)
 {
 	unsigned int state = VHDX_BAT_STATE(entry);
+	bool is_there = state == VHDX_BITMAP_PRESENT;
 
-	if (state && !w->v.layout.has_parent)
-		wrong(w, index,
-		      "is a sector bitmap, which only differencing images have");
-	else if (state && state != VHDX_BITMAP_PRESENT)
-		wrong(w, index, "has a state that there is not");
-	else if (state)
-		check_place(w, index, entry, vhdx_place_is_sound(&w->v, entry, VHDX_MIB),
-			    VHDX_MIB);
-	else if (w->partial)
+	if (state && !w->v->layout.has_parent) {
+		bad_state(w, index,
+			  "is a sector bitmap, which only differencing images have");
+	} else if (state && !is_there) {
+		bad_state(w, index, "has a state that there is not");
+	} else if (state) {
+		is_there =
+			check_place(w, index, entry,
+				    vhdx_place_is_sound(w->v, entry, VHDX_MIB), VHDX_MIB);
+	} else if (w->partial) {
 		wrong(w, index, "has no sector bitmap, which a block of it needs");
+		w->found->mended += w->mend;
+	}
+	if (w->partial && !is_there)
+		give_up_partial(w, index);
 	w->partial = false;
 }
 
 static void check_entry(struct walk *w, uint64_t index, uint64_t entry)
 {
-	uint64_t chunk = (1ull << w->v.layout.chunk_shift) + 1;
+	uint64_t chunk = (1ull << w->v->layout.chunk_shift) + 1;
 	uint64_t within = index % chunk, block = index / chunk * (chunk - 1) + within;
 
 	if (within == chunk - 1)
 		check_bitmap(w, index, entry);
-	else if (block < vhdx_blocks(&w->v.layout))
+	else if (block < vhdx_blocks(&w->v->layout))
 		check_payload(w, block, index, entry);
 }
 
-static int check_table(struct walk *w, int fd, const struct image_progress *progress)
+static int check_table(struct walk *w, const struct image_progress *progress)
 {
-	uint64_t entries[VHDX_PAGE_ENTRIES], n = vhdx_bat_entries(&w->v.layout);
+	uint64_t n = vhdx_bat_entries(&w->v->layout), entry = 0;
 	int r = 0;
 
 	for (uint64_t index = 0; index < n && r == 0; index++) {
-		uint64_t at = index % VHDX_PAGE_ENTRIES;
-
-		if (!at)
-			r = file_read(fd, entries, sizeof(entries),
-				      w->v.layout.bat_offset + index * sizeof(uint64_t));
-		if (!at && !image_step(progress, index, n))
-			r = -ECANCELED;
+		r = vhdx_entry_get(w->v, index, &entry);
 		if (r == 0)
-			check_entry(w, index, entries[at]);
+			check_entry(w, index, entry);
+		if (r == 0)
+			r = w->r;
+		if (index % VHDX_PAGE_ENTRIES == 0 && !image_step(progress, index, n))
+			r = -ECANCELED;
 	}
 	return r;
 }
 
 static uint64_t lost_bytes(const struct walk *w)
 {
-	const struct vhdx_layout *l = &w->v.layout;
+	const struct vhdx_layout *l = &w->v->layout;
 	uint64_t known = VHDX_HEADER_SECTION_BYTES + l->log_bytes + l->metadata_bytes +
 			 l->bat_bytes + w->used_n * VHDX_MIB;
 
-	return w->v.file_bytes > known ? w->v.file_bytes - known : 0;
+	return w->map_mib * VHDX_MIB > known ? w->map_mib * VHDX_MIB - known : 0;
+}
+
+static int walk(struct vhdx *v, bool mend, struct image_check *ret,
+		const struct image_progress *progress, struct image_error *error)
+{
+	struct image_check found = { 0 };
+	struct walk w = { .v = v,
+			  .mend = mend,
+			  .found = &found,
+			  .map_mib = (v->file_bytes + VHDX_MIB - 1) / VHDX_MIB };
+	cleanup_free uint64_t *used = NULL;
+	int r;
+
+	if (v->file_bytes > 2 * VHDX_DISK_BYTES_MAX)
+		return image_fail(error, -EUCLEAN, "is longer than any VHDX");
+	used = calloc(w.map_mib / 64 + 1, sizeof(*used));
+	if (!used)
+		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
+	w.used = used;
+	r = check_table(&w, progress);
+	if (r < 0)
+		return image_fail(error, r, "cannot be %s: %s",
+				  mend ? "repaired" : "checked", strerror(-r));
+	found.lost_bytes = lost_bytes(&w);
+	*ret = found;
+	return 0;
 }
 
 int vhdx_check(int fd, struct image_check *ret, const struct image_progress *progress,
 	       struct image_error *error)
 {
-	cleanup_free struct walk *w = calloc(1, sizeof(*w));
-	cleanup_free uint64_t *used = NULL;
-	struct image_check found = { 0 };
+	struct vhdx *v = vhdx_new();
 	int r;
 
-	if (!w)
+	if (!v)
 		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
-	r = vhdx_read_all(fd, true, &w->v, error);
+	v->fd = fd;
+	r = vhdx_read_all(fd, true, v, error);
+	if (r == 0)
+		r = walk(v, false, ret, progress, error);
+	vhdx_free(v);
+	return r;
+}
+
+int vhdx_repair_file(int fd, struct image_check *ret,
+		     const struct image_progress *progress, struct image_error *error)
+{
+	struct vhdx *v;
+	int r = vhdx_session_open(fd, &v, error);
+
 	if (r < 0)
 		return r;
-	if (w->v.file_bytes > 2 * VHDX_DISK_BYTES_MAX)
-		return image_fail(error, -EUCLEAN, "is longer than any VHDX");
-	used = calloc(w->v.file_bytes / VHDX_MIB / 64 + 1, sizeof(*used));
-	if (!used)
-		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
-	w->used = used;
-	w->found = &found;
-	r = check_table(w, fd, progress);
+	r = vhdx_begin(v, false);
+	/* Both copies of the region table as the one that is valid. */
+	if (r == 0)
+		r = vhdx_put_bat_region(v, v->layout.bat_offset, v->layout.bat_bytes);
+	if (r == 0)
+		r = vhdx_commit(v);
 	if (r < 0)
-		return image_fail(error, r, "cannot be checked: %s", strerror(-r));
-	found.lost_bytes = lost_bytes(w);
-	*ret = found;
-	return 0;
+		image_fail(error, r, "cannot be repaired: %s", strerror(-r));
+	else
+		r = walk(v, true, ret, progress, error);
+	return vhdx_session_close(v, r, error);
 }

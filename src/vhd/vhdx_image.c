@@ -82,6 +82,37 @@ static int check(int fd, struct image_check *ret, const struct image_progress *p
 	return r < 0 ? r : vhdx_check(fd, ret, progress, error);
 }
 
+static int repair(int fd, struct image_check *ret, const struct image_progress *progress,
+		  struct image_error *error)
+{
+	int r = probe(fd, error);
+
+	return r < 0 ? r : vhdx_repair_file(fd, ret, progress, error);
+}
+
+static int resize(int fd, uint64_t bytes, bool shrink, struct image_error *error)
+{
+	int r = probe(fd, error);
+
+	return r < 0 ? r : vhdx_resize_file(fd, bytes, shrink, error);
+}
+
+static int compact(int fd, const struct image_progress *progress,
+		   struct image_error *error)
+{
+	int r = probe(fd, error);
+
+	return r < 0 ? r : vhdx_compact_file(fd, progress, error);
+}
+
+static int set_parent(int fd, const struct image_new_parent *parent,
+		      struct image_error *error)
+{
+	int r = probe(fd, error);
+
+	return r < 0 ? r : vhdx_set_parent_file(fd, parent, error);
+}
+
 const struct image_format_ops vhdx_format_ops = {
 	.name = "VHDX",
 	.open = open_vhdx,
@@ -89,4 +120,9 @@ const struct image_format_ops vhdx_format_ops = {
 	.create = create,
 	.info = info,
 	.check = check,
+	.repair = repair,
+	.resize = resize,
+	.compact = compact,
+	.set_parent = set_parent,
+	.set_content_id = vhdx_set_content_id_file,
 };

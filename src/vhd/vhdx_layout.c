@@ -71,20 +71,28 @@ static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 	return a < b + b_len && b < a + a_len;
 }
 
+int vhdx_region_table_read(int fd, char *ret)
+{
+	static const uint64_t places[] = { VHDX_REGION_OFFSET_1, VHDX_REGION_OFFSET_2 };
+	int r = -ENODATA;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && r < 0; i++) {
+		r = file_read(fd, ret, VHDX_REGION_TABLE_BYTES, places[i]);
+		if (r == 0 && !table_is_valid(ret))
+			r = -EUCLEAN;
+	}
+	return r;
+}
+
 static int read_regions(int fd, uint64_t file_bytes, struct vhdx_layout *l,
 			struct image_error *error)
 {
-	static const uint64_t places[] = { VHDX_REGION_OFFSET_1, VHDX_REGION_OFFSET_2 };
 	cleanup_free char *table = malloc(VHDX_REGION_TABLE_BYTES);
-	int r = -ENODATA;
+	int r;
 
 	if (!table)
 		return image_fail(error, -ENOMEM, "cannot be used: no memory");
-	for (size_t i = 0; i < ARRAY_SIZE(places) && r < 0; i++) {
-		r = file_read(fd, table, VHDX_REGION_TABLE_BYTES, places[i]);
-		if (r == 0 && !table_is_valid(table))
-			r = -EUCLEAN;
-	}
+	r = vhdx_region_table_read(fd, table);
 	if (r < 0)
 		return damaged(error, "neither of its region tables is valid");
 	r = take_regions(table, file_bytes, l, error);
@@ -104,6 +112,7 @@ struct items {
 	uint64_t disk_bytes;
 	struct guid disk_id;
 	uint32_t logical, physical;
+	uint64_t size_at; /* disk_bytes, in the file */
 	uint64_t locator_offset;
 	uint32_t locator_bytes; /* 0: there is none */
 };
@@ -141,6 +150,8 @@ static int take_item(int fd, const struct vhdx_layout *l,
 		if (*seen & 1u << i)
 			return damaged(error, "a metadata item is there twice");
 		*seen |= 1u << i;
+		if (known[i].at == offsetof(struct items, disk_bytes))
+			items->size_at = l->metadata_offset + e->offset;
 		if (e->length != known[i].bytes || !is_inside(l, e))
 			return damaged(error, "a metadata item is not where it may be");
 		return file_read(fd, (char *)items + known[i].at, e->length,
@@ -234,6 +245,7 @@ static int take_items(const struct items *m, struct vhdx_layout *l,
 		(m->parameters.flags & VHDX_PARAM_LEAVE_ALLOCATED) && !l->has_parent;
 	if (l->has_parent && !m->locator_bytes)
 		return damaged(error, "it says nothing of its parent");
+	l->size_at = m->size_at;
 	l->locator_offset = m->locator_offset;
 	l->locator_bytes = m->locator_bytes;
 	if (vhdx_layout_check(l, error) < 0)

@@ -56,22 +56,27 @@ static int write_headers(struct vhdx *v)
 	return r < 0 ? fail(v, r) : 0;
 }
 
-int vhdx_begin(struct vhdx *v)
+/* 2.2.2: FileWriteGuid changes with the first write after an open, DataWriteGuid with the first of what the guest sees. */
+int vhdx_begin(struct vhdx *v, bool data)
 {
-	struct guid file, data;
+	struct guid id;
 	int r = vhdx_failed(v);
 
-	if (r < 0 || v->begun)
+	data &= !v->keep_content_id;
+	if (r < 0 || (v->begun && (v->data_begun || !data)))
 		return r;
-	guid_new(&file);
-	guid_new(&data);
-	memcpy(v->headers.current.file_write_guid, &file, sizeof(file));
-	memcpy(v->headers.current.data_write_guid, &data, sizeof(data));
+	guid_new(&id);
+	memcpy(v->headers.current.file_write_guid, &id, sizeof(id));
+	guid_new(&id);
+	if (data)
+		memcpy(v->headers.current.data_write_guid, &id, sizeof(id));
 	r = write_headers(v);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&v->lock);
 	v->begun = true;
+	v->data_begun |= data;
+	v->may_write = v->data_begun || v->keep_content_id;
 	pthread_mutex_unlock(&v->lock);
 	return 0;
 }

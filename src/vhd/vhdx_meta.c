@@ -17,7 +17,7 @@
 static int zero(struct vhdx *v, const struct disk_req *req, struct vhdx_piece *p)
 {
 	uint64_t bytes = v->layout.block_bytes;
-	int r = vhdx_begin(v);
+	int r = vhdx_begin(v, true);
 
 	for (unsigned int n = 0; r == 0 && p->done < req->len; n++) {
 		uint64_t off = req->off + p->done;

@@ -25,6 +25,8 @@
 #define VHDX_PAGE_BITS (VHDX_SECTOR_BYTES * 8u)
 #define VHDX_KEY_BAT(n) (2 * (uint64_t)(n))
 #define VHDX_KEY_BITMAP(n) (2 * (uint64_t)(n) + 1)
+#define VHDX_KEY_AT(offset) (1ull << 63 | (offset)) /* of regions and metadata */
+#define VHDX_KEY_IS_BAT(key) (!((key) >> 63) && !((key)&1))
 #define VHDX_KEY_NONE UINT64_MAX
 #define VHDX_BUCKETS 4096u
 struct vhdx_page {
@@ -48,6 +50,7 @@ struct vhdx_layout {
 	unsigned int chunk_shift; /* payload blocks a chunk: 1 << chunk_shift */
 	bool leave_allocated;     /* a fixed image */
 	bool has_parent;
+	uint64_t size_at;        /* the metadata item of disk_bytes, in the file */
 	uint64_t locator_offset; /* in the file; of an image without parent 0 */
 	uint32_t locator_bytes;
 	struct guid disk_id;
@@ -79,7 +82,7 @@ struct vhdx {
 	struct disk disk;
 	/* Fixed after init. */
 	int fd;
-	bool unsafe, can_punch;
+	bool unsafe, can_punch, keep_content_id;
 	struct vhdx_layout layout;
 
 	/* Under lock. The image's thread alone changes pages; it may read them without. */
@@ -88,7 +91,9 @@ struct vhdx {
 	struct disk_req *queue, **queue_end;
 	struct disk_load *loads;
 	bool started, stop;
-	bool begun; /* the GUIDs of this session are in the header */
+	bool begun;      /* the GUIDs of this session are in the header: of the file, */
+	bool data_begun; /* and of what the guest sees */
+	bool may_write;  /* the guest's data may be written */
 	int failed; /* a sync failed: what is on stable storage is not known any more */
 	uint64_t file_bytes;
 	unsigned int dirty_n;
@@ -165,6 +170,9 @@ static inline uint64_t vhdx_block_len(const struct vhdx_layout *l, uint64_t bloc
 }
 
 /* ---- vhdx.c ---- */
+/* Nothing open yet; NULL without memory. vhdx_free() leaves the descriptor. */
+struct vhdx *vhdx_new(void);
+void vhdx_free(struct vhdx *v);
 /* Headers, layout and file_bytes of an image, after its log was replayed; allocates nothing. */
 int vhdx_read_all(int fd, bool read_only, struct vhdx *v,
 		  struct image_error *error) __must_check;
@@ -177,6 +185,8 @@ int vhdx_headers_read(int fd, struct vhdx_headers *ret,
 int vhdx_headers_write(int fd, struct vhdx_headers *h, bool sync) __must_check;
 
 /* ---- vhdx_layout.c ---- */
+/* The region table that is valid, in VHDX_REGION_TABLE_BYTES. -EUCLEAN: neither is. */
+int vhdx_region_table_read(int fd, char *ret) __must_check;
 /* Region tables and metadata, all within file_bytes. */
 int vhdx_layout_read(int fd, uint64_t file_bytes, const struct vhdx_header *h,
 		     struct vhdx_layout *ret, struct image_error *error) __must_check;
@@ -203,8 +213,8 @@ int vhdx_replay(int fd, const struct vhdx_header *h, uint64_t *file_bytes,
 int vhdx_commit(struct vhdx *v) __must_check;
 /* 0, or why the image takes no more writes. */
 int vhdx_failed(struct vhdx *v);
-/* The header's GUIDs for a session that writes; fails for an image that takes none. */
-int vhdx_begin(struct vhdx *v) __must_check;
+/* The header's GUIDs for a session that writes, `data`: what the guest sees; fails for an image that takes no writes. */
+int vhdx_begin(struct vhdx *v, bool data) __must_check;
 /* Leaves an image that needs no replay. */
 int vhdx_finish(struct vhdx *v) __must_check;
 
@@ -249,6 +259,8 @@ int vhdx_bits_mark(struct vhdx *v, uint64_t off, uint64_t len) __must_check;
 /* ---- vhdx_change.c: the image's thread ---- */
 /* 1: the block has a place with data; 0: it has not; -EIO: its entry is damaged. */
 int vhdx_is_present(const struct vhdx *v, uint64_t block, uint64_t entry);
+/* The file is at least this long. */
+int vhdx_extend(struct vhdx *v, uint64_t bytes) __must_check;
 /* `bytes` more at the file's end, at a megabyte. */
 int vhdx_grow(struct vhdx *v, uint64_t bytes, uint64_t *ret) __must_check;
 /* Every block that this part of the disk touches has a place. */
@@ -264,6 +276,38 @@ void vhdx_ask(struct vhdx *v, struct disk_req *req, enum vhdx_op op);
 void vhdx_load(struct disk *d, struct disk_load *load);
 /* Ends the thread, which has nothing to do. */
 void vhdx_meta_stop(struct vhdx *v);
+
+/* ---- vhdx_session.c: for operations on an image that nobody uses ---- */
+/* After a replay; `fd` stays the caller's, who is the image's thread. */
+int vhdx_session_open(int fd, struct vhdx **ret, struct image_error *error) __must_check;
+/* Commits, leaves an empty log, frees; r, or what went wrong after it. */
+int vhdx_session_close(struct vhdx *v, int r, struct image_error *error) __must_check;
+/* Bytes of regions or metadata, into pages that the next commit writes. At most VHDX_DIRTY_MAX pages between commits are one entry. */
+int vhdx_put(struct vhdx *v, uint64_t offset, const void *data, size_t len) __must_check;
+/* The BAT's place into both region tables, likewise. */
+int vhdx_put_bat_region(struct vhdx *v, uint64_t offset, uint64_t bytes) __must_check;
+/* From one place of the file to another, unsynced; holes stay holes. */
+int vhdx_copy(int fd, uint64_t from, uint64_t to, uint64_t len) __must_check;
+/* 1: all zeros, 0: not; holes are not read. */
+int vhdx_is_zero(int fd, uint64_t off, uint64_t len) __must_check;
+
+/* ---- vhdx_resize.c: the image's thread ---- */
+int vhdx_move_table(struct vhdx *v, uint64_t to, uint64_t bytes) __must_check;
+int vhdx_resize(struct vhdx *v, uint64_t bytes, bool shrink,
+		struct image_error *error) __must_check;
+
+/* ---- operations on files: image_ops.h ---- */
+int vhdx_resize_file(int fd, uint64_t bytes, bool shrink,
+		     struct image_error *error) __must_check;
+int vhdx_compact_file(int fd, const struct image_progress *progress,
+		      struct image_error *error) __must_check;
+int vhdx_set_parent_file(int fd, const struct image_new_parent *parent,
+			 struct image_error *error) __must_check;
+int vhdx_repair_file(int fd, struct image_check *ret,
+		     const struct image_progress *progress,
+		     struct image_error *error) __must_check;
+int vhdx_set_content_id_file(int fd, const struct guid *id,
+			     struct image_error *error) __must_check;
 
 /* ---- vhdx_rw.c ---- */
 void vhdx_submit(struct disk *d, struct disk_req *req);

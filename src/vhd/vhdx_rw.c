@@ -119,7 +119,7 @@ static void go_on_writing(struct vhdx *v, struct disk_req *req)
 
 	pthread_mutex_lock(&v->lock);
 	x = vhdx_lookup_locked(v, req->off + p->done, req->len - p->done, true);
-	begun = v->begun;
+	begun = v->may_write;
 	failed = v->failed;
 	pthread_mutex_unlock(&v->lock);
 	if (failed || x.kind == VHDX_BAD)
