@@ -80,6 +80,13 @@ int file_reserve(int fd, uint64_t bytes)
 	return r == -EOPNOTSUPP || r == -ENOSYS ? file_resize(fd, bytes) : r;
 }
 
+int file_reserve_behind(int fd, uint64_t off, uint64_t len)
+{
+	int r = allocate(fd, 0, off, len);
+
+	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;
+}
+
 static int write_zeros(int fd, uint64_t off, uint64_t len)
 {
 	int r = 0;

@@ -17,6 +17,8 @@ int file_size(int fd, uint64_t *ret) __must_check;
 int file_resize(int fd, uint64_t bytes) __must_check;
 /* The file is `bytes` long, with room for all of it where the file system can promise that. */
 int file_reserve(int fd, uint64_t bytes) __must_check;
+/* Room from `off` on, which may be behind the end, where the file system can promise that; the file stays as long as it is. */
+int file_reserve_behind(int fd, uint64_t off, uint64_t len) __must_check;
 /* Zeros there, inside the file; with `punch` the room is freed where the host can. Written where neither can be had. */
 int file_zero(int fd, uint64_t off, uint64_t len, bool punch) __must_check;
 /* Bytes of the hole that is there; 0: data is, or it is not known. */

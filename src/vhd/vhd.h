@@ -34,4 +34,17 @@ int vhd_info(int fd, struct image_info *ret, struct image_error *error) __must_c
 int vhd_check(int fd, struct image_check *ret, const struct image_progress *progress,
 	      struct image_error *error) __must_check;
 
+/* As image_repair(), image_resize(), image_compact(), image_set_parent(); nobody else uses the image. */
+int vhd_repair(int fd, struct image_check *ret, const struct image_progress *progress,
+	       struct image_error *error) __must_check;
+int vhd_resize(int fd, uint64_t bytes, bool shrink,
+	       struct image_error *error) __must_check;
+int vhd_compact(int fd, const struct image_progress *progress,
+		struct image_error *error) __must_check;
+int vhd_set_parent(int fd, const struct image_new_parent *parent,
+		   struct image_error *error) __must_check;
+/* Whose content it is now: the end of a merge. */
+int vhd_set_content_id(int fd, const struct guid *id,
+		       struct image_error *error) __must_check;
+
 #endif

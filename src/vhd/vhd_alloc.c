@@ -27,31 +27,6 @@ static int write_footer(struct vhd *v, uint64_t off)
 	return file_write(v->fd, &v->layout.footer, sizeof(v->layout.footer), off);
 }
 
-/* Both footers, as the good one is. */
-static int heal(struct vhd *v)
-{
-	struct vhd_layout *l = &v->layout;
-	int r = 0;
-
-	if (l->footer_bad) {
-		r = write_footer(v, l->end);
-		if (r == 0)
-			r = vhd_sync(v);
-		if (r < 0)
-			return r;
-		l->footer_bad = false;
-		l->file_bytes = l->end + sizeof(l->footer);
-	}
-	if (l->copy_bad) {
-		r = write_footer(v, 0);
-		if (r == 0)
-			r = vhd_sync(v);
-		if (r == 0)
-			l->copy_bad = false;
-	}
-	return r;
-}
-
 /* The end of what is used: a session that was cut off may have left room behind it. */
 static int find_free(struct vhd *v)
 {
@@ -91,7 +66,7 @@ static int begin(struct vhd *v)
 
 	if (r < 0 || v->begun)
 		return r;
-	r = heal(v);
+	r = vhd_heal(v->fd, &v->layout);
 	if (r == 0)
 		r = find_free(v);
 	if (r < 0)

@@ -24,6 +24,7 @@ struct walk {
 	uint64_t units; /* that it has */
 	uint32_t *
 		first; /* by unit: the sector where a block begins in it, plus 1; 0: none does */
+	bool repair;
 	struct image_check found;
 };
 
@@ -66,38 +67,57 @@ static bool take(struct walk *w, uint64_t off)
 	return true;
 }
 
-static void check_entry(struct walk *w, uint64_t block, uint32_t entry)
+/* Whether it is as it should be. */
+static bool check_entry(struct walk *w, uint64_t block, uint32_t entry)
 {
 	if (entry == VHD_BAT_UNUSED)
-		return;
+		return true;
 	w->found.blocks += !w->base;
 	if (!vhd_entry_is_sound(&w->l, block, entry)) {
 		if (!w->base)
 			wrong_entry(w, block,
 				    "lies outside of the file or in its structures");
-	} else if (!take(w, (uint64_t)entry * VHD_SECTOR_BYTES)) {
-		wrong_entry(w, block, "names a place that another one has");
+		return false;
 	}
+	if (take(w, (uint64_t)entry * VHD_SECTOR_BYTES))
+		return true;
+	wrong_entry(w, block, "names a place that another one has");
+	return false;
+}
+
+/* A damaged entry is given up: its block reads as zeros, or as the parent. */
+static int check_page(struct walk *w, int fd, uint64_t first)
+{
+	uint64_t index = first / VHD_PAGE_ENTRIES;
+	uint64_t at = w->l.table_offset + index * VHD_PAGE_BYTES;
+	size_t bytes = vhd_page_bytes(&w->l, index);
+	be32_t entries[VHD_PAGE_ENTRIES];
+	uint64_t mended = 0;
+	int r = file_read(fd, entries, bytes, at);
+
+	for (uint64_t i = 0; i < VHD_PAGE_ENTRIES && first + i < w->l.blocks && r == 0;
+	     i++) {
+		if (check_entry(w, first + i, be32_get(&entries[i])) || !w->repair)
+			continue;
+		entries[i] = be32(VHD_BAT_UNUSED);
+		mended++;
+	}
+	if (r == 0 && mended)
+		r = file_write(fd, entries, bytes, at);
+	w->found.mended += mended;
+	return r;
 }
 
 static int check_table(struct walk *w, int fd, const struct image_progress *progress)
 {
-	be32_t entries[VHD_PAGE_ENTRIES];
 	int r = 0;
 
-	for (uint64_t block = 0; block < w->l.blocks && r == 0; block++) {
-		uint64_t page = block / VHD_PAGE_ENTRIES;
-
-		if (block % VHD_PAGE_ENTRIES == 0) {
-			if (page % STEP_PAGES == 0 &&
-			    !image_step(progress, block, w->l.blocks))
-				return -ECANCELED;
-			r = file_read(fd, entries, vhd_page_bytes(&w->l, page),
-				      w->l.table_offset + block * sizeof(be32_t));
-		}
-		if (r == 0)
-			check_entry(w, block,
-				    be32_get(&entries[block % VHD_PAGE_ENTRIES]));
+	for (uint64_t first = 0; first < w->l.blocks && r == 0;
+	     first += VHD_PAGE_ENTRIES) {
+		if (first / VHD_PAGE_ENTRIES % STEP_PAGES == 0 &&
+		    !image_step(progress, first, w->l.blocks))
+			return -ECANCELED;
+		r = check_page(w, fd, first);
 	}
 	return r;
 }
@@ -107,7 +127,7 @@ static void check_footers(struct walk *w)
 	if (w->l.footer_bad)
 		wrong(w, "the footer at the end is damaged; the copy of it is in use");
 	else if (w->l.copy_bad)
-		wrong(w, "the copy of the footer is damaged or another");
+		wrong(w, "the copy of the footer is damaged");
 }
 
 static uint64_t lost_bytes(const struct walk *w)
@@ -149,21 +169,46 @@ static int check_blocks(struct walk *w, int fd, const struct image_progress *pro
 	return 0;
 }
 
-int vhd_check(int fd, struct image_check *ret, const struct image_progress *progress,
-	      struct image_error *error)
+static int walk(struct walk *w, int fd, struct image_check *ret,
+		const struct image_progress *progress, struct image_error *error)
 {
-	cleanup_free struct walk *w = calloc(1, sizeof(*w));
-	int r;
+	int r = vhd_layout_read(fd, &w->l, error);
 
-	if (!w)
-		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
-	r = vhd_layout_read(fd, &w->l, error);
 	if (r < 0)
 		return r;
 	check_footers(w);
-	if (w->l.type != VHD_FIXED)
+	if (w->repair) {
+		w->found.mended = w->found.errors;
+		r = vhd_change_begin(fd, &w->l, error);
+	}
+	if (r == 0 && w->l.type != VHD_FIXED)
 		r = check_blocks(w, fd, progress, error);
+	if (r == 0 && w->repair && file_sync(fd) < 0)
+		r = image_fail(error, -EIO, "cannot be written");
 	if (r == 0)
 		*ret = w->found;
 	return r;
+}
+
+static int walk_all(int fd, bool repair, struct image_check *ret,
+		    const struct image_progress *progress, struct image_error *error)
+{
+	cleanup_free struct walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
+	w->repair = repair;
+	return walk(w, fd, ret, progress, error);
+}
+
+int vhd_check(int fd, struct image_check *ret, const struct image_progress *progress,
+	      struct image_error *error)
+{
+	return walk_all(fd, false, ret, progress, error);
+}
+
+int vhd_repair(int fd, struct image_check *ret, const struct image_progress *progress,
+	       struct image_error *error)
+{
+	return walk_all(fd, true, ret, progress, error);
 }

@@ -153,7 +153,8 @@ static int choose(int fd, struct vhd_layout *l)
 	if (r < 0)
 		return r;
 	if (last) {
-		l->copy_bad = !r || memcmp(&copy, &l->footer, sizeof(copy)) != 0;
+		l->copy_bad = !r;
+		l->copy_old = r && memcmp(&copy, &l->footer, sizeof(copy)) != 0;
 		return 0;
 	}
 	if (!r || be32_get(&copy.type) == VHD_FIXED)

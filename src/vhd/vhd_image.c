@@ -38,4 +38,9 @@ const struct image_format_ops vhd_format_ops = {
 	.create = vhd_create,
 	.info = vhd_info,
 	.check = vhd_check,
+	.repair = vhd_repair,
+	.resize = vhd_resize,
+	.compact = vhd_compact,
+	.set_parent = vhd_set_parent,
+	.set_content_id = vhd_set_content_id,
 };

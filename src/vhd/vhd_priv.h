@@ -59,7 +59,8 @@ struct vhd_layout {
 	uint64_t
 		end; /* blocks lie before it: the footer at the file's end, or where that is to be */
 	bool footer_bad; /* at the file's end; the copy at the start is in use */
-	bool copy_bad;   /* damaged, or not as the footer; never in a fixed image */
+	bool copy_bad;   /* damaged; never in a fixed image */
+	bool copy_old; /* good, and not as the footer: a change was cut off between them */
 	struct vhd_footer footer; /* the good one */
 	/* Of a dynamic or differencing image. */
 	struct vhd_header header;
@@ -184,8 +185,33 @@ bool vhd_layout_set_blocks(struct vhd_layout *l, uint32_t block_bytes);
 void vhd_header_seal(struct vhd_header *h);
 /* Whether the entry's block lies between the structures and `end`. */
 bool vhd_entry_is_sound(const struct vhd_layout *l, uint64_t block, uint32_t entry);
-/* The places of the footer's copy, header, table and locators; the next block goes behind the highest. */
+/* Behind header, table and locators. */
 uint64_t vhd_layout_structures_end(const struct vhd_layout *l);
+
+/* ---- vhd_change.c: each step is durable, and a power cut before or after it leaves a good image ---- */
+/* Both footers, as the one that counts is. */
+int vhd_heal(int fd, struct vhd_layout *l) __must_check;
+/* The footer, which was changed and sealed, to the file's end and then its copy. */
+int vhd_write_footers(int fd, struct vhd_layout *l) __must_check;
+/* Moves the footer further on; what was between is zeros, and nobody's. */
+int vhd_move_end(int fd, struct vhd_layout *l, uint64_t end) __must_check;
+/* Ends the file with a footer at `end`, behind which nothing is used. */
+int vhd_cut_end(int fd, struct vhd_layout *l, uint64_t end) __must_check;
+/* The header's first sector, in which alone it was changed, and sealed. */
+int vhd_write_header(int fd, const struct vhd_layout *l) __must_check;
+/* The layout of an image that is to be changed, its footers healed. */
+int vhd_change_begin(int fd, struct vhd_layout *ret,
+		     struct image_error *error) __must_check;
+
+/* ---- vhd_blocks.c: what is in blocks, for changes of whole images ---- */
+/* Whether the range of a block that has a place holds nothing: zeros, or in a child no sector. 1, 0 or -errno. `buf`: VHD_COPY_BYTES. */
+#define VHD_COPY_BYTES (1u << 20)
+int vhd_block_is_empty(int fd, const struct vhd_layout *l, uint32_t entry,
+		       uint64_t within, uint64_t len, uint8_t *buf) __must_check;
+/* All of a block, to a place that is free. Holes stay holes. */
+int vhd_block_copy(int fd, const struct vhd_layout *l, uint32_t from, uint32_t to,
+		   uint8_t *buf) __must_check;
+bool vhd_is_zero(const uint8_t *p, size_t n);
 
 /* ---- vhd_locator.c ---- */
 /* Candidates for the parent's path, and its identity. */

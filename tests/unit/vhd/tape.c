@@ -276,6 +276,11 @@ int file_reserve(int fd, uint64_t bytes)
 	return file_resize(fd, bytes);
 }
 
+int file_reserve_behind(int fd, uint64_t off, uint64_t len)
+{
+	return 0;
+}
+
 int file_zero(int fd, uint64_t off, uint64_t len, bool punch)
 {
 	record(fd, (struct change){ .kind = CHANGE_ZERO, .off = off, .len = len });

@@ -2,11 +2,12 @@
 /* Power cuts under VHD: see cuts.h. */
 #include "vhd/vhd.h"
 
+#include <string.h>
 #include "unit/test.h"
 #include "unit/vhd/cuts.h"
 #include "unit/vhd/tape.h"
 
-#define BLOCK (64u << 10)
+#define BLOCK (32u << 10)
 #define DISK_BYTES (1ull << 30)
 
 static struct image_error error;
@@ -92,7 +93,7 @@ static void check_image(int fd, size_t cut)
 	ck_assert_msg(!found.errors, "cut %zu: %s", cut, found.first);
 }
 
-/* So far apart that four pages of the table are in use. */
+/* So far apart that each has a page of the table for itself. */
 static const struct cuts kinds[] = {
 	{ .blocks = 24,
 	  .block_bytes = BLOCK,
@@ -122,6 +123,83 @@ START_TEST(every_cut_leaves_what_was_flushed)
 }
 END_TEST
 
+/* ---- changes of whole images ---- */
+
+#define LARGER (4 * DISK_BYTES)
+
+static void compact(int fd)
+{
+	ck_assert_msg(vhd_compact(fd, NULL, &error) == 0, "%s", error.message);
+}
+
+/* The table gets another place, and blocks are moved to where it was. */
+static void grow(int fd)
+{
+	ck_assert_msg(vhd_resize(fd, LARGER, false, &error) == 0, "%s", error.message);
+	compact(fd);
+}
+
+static void grow_and_shrink(int fd)
+{
+	grow(fd);
+	ck_assert_msg(vhd_resize(fd, DISK_BYTES, true, &error) == 0, "%s", error.message);
+}
+
+static void set_parent(int fd)
+{
+	const struct image_new_parent p = { .disk = parent(),
+					    .relative = "new.vhd",
+					    .absolute = "/vm/new.vhd" };
+	const struct guid id = { { 7 } };
+
+	ck_assert_msg(vhd_set_parent(fd, &p, &error) == 0, "%s", error.message);
+	ck_assert_msg(vhd_set_content_id(fd, &id, &error) == 0, "%s", error.message);
+}
+
+static void check_size(int fd, size_t cut)
+{
+	struct image_info info = { 0 };
+
+	check_image(fd, cut);
+	ck_assert_int_eq(vhd_info(fd, &info, &error), 0);
+	ck_assert_msg(info.disk_bytes == DISK_BYTES || info.disk_bytes == LARGER,
+		      "cut %zu: %llu bytes", cut, (unsigned long long)info.disk_bytes);
+}
+
+static void check_parent(int fd, size_t cut)
+{
+	static struct image_parent found;
+
+	check_image(fd, cut);
+	ck_assert_int_eq(vhd_parent_of(fd, &found, &error), 1);
+	ck_assert_msg(found.path_n && (strcmp(found.paths[0], "parent.vhd") == 0 ||
+				       strcmp(found.paths[0], "new.vhd") == 0),
+		      "cut %zu: the parent's path", cut);
+}
+
+static const struct {
+	unsigned int kind;
+	void (*change)(int fd);
+	void (*check)(int fd, size_t cut);
+} changes[] = {
+	{ 0, compact, check_image },
+	{ 0, grow_and_shrink, check_size },
+	{ 1, grow, check_size },
+	{ 1, set_parent, check_parent },
+};
+
+START_TEST(every_cut_of_a_change_leaves_the_content)
+{
+	struct cuts c = kinds[changes[_i].kind];
+
+	c.steps = 120;
+	c.a_point = 12;
+	c.check = changes[_i].check;
+	cuts_record_change(&c, 0x2545f4914f6cdd1d + (uint64_t)_i, changes[_i].change);
+	ck_assert_uint_gt(cuts_verify(&c), 100);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("vhd_cuts");
@@ -129,6 +207,8 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, every_cut_leaves_what_was_flushed, 0, ARRAY_SIZE(kinds));
+	tcase_add_loop_test(t, every_cut_of_a_change_leaves_the_content, 0,
+			    ARRAY_SIZE(changes));
 	suite_add_tcase(s, t);
 	return s;
 }
