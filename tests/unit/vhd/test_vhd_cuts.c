@@ -6,6 +6,7 @@
 #include "unit/test.h"
 #include "unit/vhd/cuts.h"
 #include "unit/vhd/tape.h"
+#include "vhd/file.h"
 
 #define BLOCK (32u << 10)
 #define DISK_BYTES (1ull << 30)
@@ -200,6 +201,53 @@ START_TEST(every_cut_of_a_change_leaves_the_content)
 }
 END_TEST
 
+/* ---- fixed ---- */
+
+#define DATA (64u << 10)
+
+/* Its data in the first DATA bytes, and zeros behind, whatever size it has. */
+static void check_fixed(size_t cut)
+{
+	static uint8_t found[DATA];
+	struct image_info info = { 0 };
+	uint64_t off;
+
+	check_image(TAPE_CUT, cut);
+	ck_assert_int_eq(vhd_info(TAPE_CUT, &info, &error), 0);
+	ck_assert_msg(info.disk_bytes == DATA || info.disk_bytes == 2 * DATA ||
+			      info.disk_bytes == 5 * DATA,
+		      "cut %zu: %llu bytes", cut, (unsigned long long)info.disk_bytes);
+	for (off = 0; off < info.disk_bytes; off += DATA) {
+		ck_assert_int_eq(file_read(TAPE_CUT, found, DATA, off), 0);
+		for (uint64_t i = 0; i < DATA; i++)
+			ck_assert_msg(found[i] == (off ? 0 : 0x77), "cut %zu: byte %llu",
+				      cut, (unsigned long long)(off + i));
+	}
+}
+
+START_TEST(every_cut_of_a_fixed_images_resize)
+{
+	struct image_create_params p = { .format = IMAGE_VHD, .disk_bytes = 2 * DATA };
+	static uint8_t data[DATA];
+	uint64_t seed = 0x9e3779b97f4a7c15;
+
+	tape_reset();
+	ck_assert_int_eq(image_create(TAPE_LIVE, &p, &error), 0);
+	memset(data, 0x77, sizeof(data));
+	ck_assert_int_eq(file_write(TAPE_LIVE, data, sizeof(data), 0), 0);
+	tape_start();
+	ck_assert_int_eq(vhd_resize(TAPE_LIVE, 5 * DATA, false, &error), 0);
+	ck_assert_int_eq(vhd_resize(TAPE_LIVE, DATA, true, &error), 0);
+	ck_assert_int_eq(vhd_resize(TAPE_LIVE, 2 * DATA, false, &error), 0);
+	for (size_t cut = 0; cut <= tape_len(); cut++) {
+		for (unsigned int i = 0; i < 20; i++) {
+			tape_cut(cut, &seed);
+			check_fixed(cut);
+		}
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("vhd_cuts");
@@ -209,6 +257,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, every_cut_leaves_what_was_flushed, 0, ARRAY_SIZE(kinds));
 	tcase_add_loop_test(t, every_cut_of_a_change_leaves_the_content, 0,
 			    ARRAY_SIZE(changes));
+	tcase_add_test(t, every_cut_of_a_fixed_images_resize);
 	suite_add_tcase(s, t);
 	return s;
 }
