@@ -55,7 +55,7 @@ def hot(tap, vm, space, name):
     drive = vm.vmms.vmctl("disk", "attach", vm.name, path)
     block = device(vm, drive)
     tap.equal(int(vm.run("cat /sys/block/%s/size" % block)) * 512, DISK_BYTES, name + ": the guest finds a disk")
-    serial = vm.run("tr -cd '0-9a-f' </sys/block/%s/device/vpd_pg80" % block).strip()
+    serial = vm.run("tr -cd '0-9a-f' </sys/block/%s/device/vpd_pg80; echo" % block).strip()
     tap.ok(drive["drive"]["serial"] in serial, name + ": with its serial number", serial)
     vm.run("fio --name=hot --filename=/dev/%s --direct=1 --ioengine=libaio --iodepth=8 --rw=randwrite --bs=64k --size=8M "
            "--verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >/dev/null" % block, seconds=300)

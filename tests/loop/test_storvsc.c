@@ -3,6 +3,8 @@
 #include "core/storvsc.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -333,6 +335,148 @@ START_TEST(units_come_and_go)
 }
 END_TEST
 
+static void grow(struct machine *machine, void *arg)
+{
+	struct scsi_dev *dev = storvsp_unit(server, 0);
+
+	ck_assert_int_eq(disk_resize(scsi_disk_disk(dev), 2 * DISK_BYTES), 0);
+	scsi_dev_attention(dev, SCSI_UA_CAPACITY_CHANGED);
+	storvsp_rescan(server);
+	scsi_dev_unref(dev);
+}
+
+/* The guest is told to look, hears why with its next command, and finds the new size, to its last block. */
+START_TEST(disk_grows)
+{
+	struct storvsc_request req = { .cdb_length = 6, .data_in = VSTOR_DATA_NONE };
+	uint8_t *buf = m.env.pages_alloc(&m, 1);
+	unsigned int before = 0;
+	uint64_t blocks;
+	uint32_t block;
+
+	ck_assert_int_eq(start_client(0, 0), 0);
+	machine_on_loop(&m, grow, NULL);
+	machine_until(&m, told, &before);
+	ck_assert_int_eq(storvsc_exec(&sc, 0, &req), 0);
+	ck_assert_uint_eq(req.srb_status, VSTOR_SRB_ABORTED);
+	ck_assert_uint_eq(SENSE_KEY(&req), 6);
+	ck_assert_uint_eq(SENSE_ASC(&req), 0x2a);
+	ck_assert_uint_eq(req.sense[13], 9);
+	ck_assert_int_eq(storvsc_read_capacity(&sc, 0, &blocks, &block), 0);
+	ck_assert_uint_eq(blocks, 2 * DISK_BYTES / BLOCK);
+	memset(buf, 0x77, BLOCK);
+	rw(0, true, 2 * DISK_BYTES - BLOCK, buf, BLOCK);
+	ck_assert_int_eq(pread(disk_fd, buf + BLOCK, BLOCK, 2 * DISK_BYTES - BLOCK),
+			 BLOCK);
+	ck_assert_mem_eq(buf, buf + BLOCK, BLOCK);
+	m.env.pages_free(&m, buf, 1);
+	ck_assert_int_eq(storvsc_stop(&sc), 0);
+}
+END_TEST
+
+static struct storvsp *peer;
+
+/* Another VM's controller with the same disk: for its reservations it is another initiator. */
+static void share_with_peer(struct machine *machine, void *arg)
+{
+	struct scsi_dev *dev[2];
+	int fds[2] = { memfd_create("reservations", MFD_CLOEXEC) };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	fds[1] = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fds[1], 0);
+	for (uint8_t i = 0; i < 2; i++) {
+		const struct raw_params params = { .fd = dup(disk_fd) };
+		const struct guid id = { { 9, i } };
+		struct disk *d;
+
+		ck_assert_int_eq(raw_open(&params, &d), 0);
+		ck_assert_int_eq(scsi_disk_new(d, &dev[i]), 0);
+		ck_assert_int_eq(scsi_disk_share(dev[i], &id, fds[i]), 0);
+	}
+	ck_assert_int_eq(storvsp_attach(server, 1, dev[0]), 0);
+	ck_assert_int_eq(storvsp_attach(peer, 1, dev[1]), 0);
+}
+
+static void add_peer(struct machine *machine, void *arg)
+{
+	const struct storvsp_params params = { .bus = m.vmbus,
+					       .loop = m.loop,
+					       .controller = 1,
+					       .instance = { { 1, 2, 4 } } };
+
+	ck_assert_int_eq(storvsp_new(&params, &peer), 0);
+	share_with_peer(machine, arg);
+}
+
+static void remove_peer(struct machine *machine, void *arg)
+{
+	storvsp_remove(peer, on_gone, NULL);
+}
+
+/* One service action of PERSISTENT RESERVE OUT: the SCSI status. */
+static uint8_t reserve_out(struct storvsc *c, uint8_t action, uint8_t type, uint8_t key,
+			   uint8_t action_key, uint8_t *buf)
+{
+	struct storvsc_request req = { .lun = 1,
+				       .cdb = { 0x5f, action, type, [8] = 24 },
+				       .cdb_length = 10,
+				       .data_in = VSTOR_DATA_OUT,
+				       .data = buf,
+				       .data_len = 24 };
+
+	memset(buf, 0, 24);
+	buf[7] = key;
+	buf[15] = action_key;
+	ck_assert_int_eq(storvsc_exec(c, 0, &req), 0);
+	return req.scsi_status;
+}
+
+static struct storvsc_request write_block(struct storvsc *c, uint8_t *buf)
+{
+	struct storvsc_request req;
+
+	storvsc_prepare_rw(&req, 1, true, 0, 1, buf, BLOCK);
+	ck_assert_int_eq(storvsc_exec(c, 0, &req), 0);
+	return req;
+}
+
+START_TEST(two_initiators)
+{
+	uint8_t *buf = m.env.pages_alloc(&m, 1);
+	struct storvsc_request req;
+	struct storvsc other;
+	struct chan *ch;
+
+	machine_on_loop(&m, add_peer, NULL);
+	ck_assert_int_eq(start_client(0, 0), 0);
+	ch = bus_find(&m.bus, storvsc_type, sc.queue[0].ch);
+	ck_assert_ptr_nonnull(ch);
+	ck_assert_int_eq(storvsc_start(&other, &m.bus, ch, 0, 0, VPS), 0);
+	ck_assert_uint_eq(reserve_out(&sc, 0, 0, 0, 1, buf), SCSI_GOOD);
+	ck_assert_uint_eq(reserve_out(&other, 0, 0, 0, 2, buf), SCSI_GOOD);
+	ck_assert_uint_eq(reserve_out(&sc, 1, 1, 1, 0, buf), SCSI_GOOD);
+	req = write_block(&other, buf);
+	ck_assert_uint_eq(req.scsi_status, SCSI_RESERVATION_CONFLICT);
+	ck_assert_uint_eq(req.srb_status, VSTOR_SRB_ERROR);
+	ck_assert_uint_eq(write_block(&sc, buf).scsi_status, SCSI_GOOD);
+	ck_assert_uint_eq(reserve_out(&other, 5, 1, 2, 1, buf), SCSI_GOOD);
+	ck_assert_uint_eq(write_block(&sc, buf).scsi_status, SCSI_CHECK_CONDITION);
+	ck_assert_uint_eq(write_block(&sc, buf).scsi_status, SCSI_RESERVATION_CONFLICT);
+	ck_assert_uint_eq(write_block(&other, buf).scsi_status, SCSI_GOOD);
+	m.env.pages_free(&m, buf, 1);
+	ck_assert_int_eq(storvsc_stop(&other), 0);
+	ck_assert_int_eq(storvsc_stop(&sc), 0);
+	machine_disconnect(&m);
+	gone = false;
+	machine_on_loop(&m, remove_peer, NULL);
+	while (!gone)
+		machine_on_loop(&m, no_act, NULL);
+	machine_connect(&m, 0);
+}
+END_TEST
+
 /* The guest leaves in the midst of it: nothing hangs, and it can come back. */
 START_TEST(close_with_requests_under_way)
 {
@@ -442,6 +586,8 @@ static Suite *suite(void)
 	tcase_add_test(t, what_a_device_refuses);
 	tcase_add_test(t, unmapped_blocks_are_zeros);
 	tcase_add_test(t, units_come_and_go);
+	tcase_add_test(t, disk_grows);
+	tcase_add_test(t, two_initiators);
 	tcase_add_test(t, close_with_requests_under_way);
 	tcase_add_loop_test(t, hostile_packets, 0, ARRAY_SIZE(hostile));
 	suite_add_tcase(s, t);

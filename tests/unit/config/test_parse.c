@@ -117,6 +117,50 @@ static const struct {
 	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":3,\"kind\":\"dvd\"},"
 	       "{\"lun\":3,\"kind\":\"disk\",\"path\":\"/x\"}]}]}",
 	  "scsi[0].drives[1].lun: 3 is taken" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"serial\":\"\"}]}]}",
+	  "serial: must be 1 to 32" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"serial\":7}]}]}",
+	  "serial: must be 1 to 32" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"serial\":\"a b\"}]}]}",
+	  "serial: must be 1 to 32" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"serial\":\"123456789012345678901234567890123\"}]}]}",
+	  "serial: must be 1 to 32" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"cache\":\"writethrough\"}]}]}",
+	  "cache: must be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"cache\":null}]}]}",
+	  "cache: must be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"max_iops\":-1}]}]}",
+	  "max_iops: must be an integer" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"max_iops\":1000000001}]}]}",
+	  "max_iops: must be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"min_iops\":1.5}]}]}",
+	  "min_iops: must be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"min_iops\":2,\"max_iops\":1}]}]}",
+	  "min_iops: 2 is above max_iops, 1" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"on_error\":\"ignore\"}]}]}",
+	  "on_error: must be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"shared\":1}]}]}",
+	  "shared: must be true" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x\",\"shared\":true,\"cache\":\"unsafe\"}]}]}",
+	  "a shared disk can not be" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"dvd\",\"shared\":true}]}]}",
+	  "a DVD is read-only" },
+	{ HEAD ",\"scsi\":[{\"drives\":[{\"lun\":0,\"kind\":\"disk\",\"path\":\"/"
+	       "x.AVHDX\",\"shared\":true}]}]}",
+	  "only a raw image" },
 	{ HEAD ",\"integration\":{\"heartbeat\":1}}",
 	  "integration.heartbeat: must be true or false" },
 	{ HEAD ",\"disk_channels\":65}",

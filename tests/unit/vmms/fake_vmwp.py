@@ -11,6 +11,8 @@ The name's part before the first '-' is the behaviour:
   wedged    does not end on vm.turn_off
   beatless  never has a heartbeat    panics    is Critical once it runs, with a panic text
   leaves    ends between setup and vm.start, with a report
+  diskless  fails whatever it is asked of its drives
+  slowdisk  never answers that a drive is attached
 Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
 """
 import array
@@ -141,7 +143,7 @@ def turn_off(conn, p):
 def facts(conn, p):
     return {'open_at_start': open_at_start, 'sid': os.getsid(0), 'argv': sys.argv[1:], 'roles': sorted(fds),
             'config': config, 'stdin': os.readlink('/proc/self/fd/0'), 'stdout': os.readlink('/proc/self/fd/1'),
-            'services': services, 'parents': parents, 'env': sorted(os.environ)}
+            'drives': drives, 'services': services, 'parents': parents, 'env': sorted(os.environ)}
 
 
 services = []
@@ -152,7 +154,35 @@ def integration(conn, p):
     return {}
 
 
+drives = []
+images = {}
+
+
+def told(method, fn=lambda conn, p: {}):
+    """A method on drives: remembered, then done; `diskless` can not, `slowdisk` never answers an attach."""
+    def run(conn, p):
+        got, conn.fds = conn.fds, []
+        drives.append([method, p])
+        if kind == 'diskless':
+            for fd in got:
+                os.close(fd)
+            raise Fail(-32000, 'the fake cannot')
+        if kind == 'slowdisk' and method == 'drive.attach':
+            return None
+        place = (p['controller'], p['lun'])
+        if method in ('drive.detach', 'dvd.change'):
+            for fd in images.pop(place, []):
+                os.close(fd)
+        if got:
+            images[place] = got
+        return fn(conn, p)
+    return run
+
+
 methods = {
+    'drive.attach': told('drive.attach'), 'drive.detach': told('drive.detach'), 'drive.set': told('drive.set'),
+    'drive.resize': told('drive.resize', lambda conn, p: {'bytes': p.get('bytes', 512)}),
+    'dvd.change': told('dvd.change'),
     'worker.hello': hello, 'worker.setup': setup, 'vm.start': start, 'vm.shutdown': shutdown,
     'vm.turn_off': turn_off, 'vm.status': lambda c, p: now(), 'integration.set': integration,
     'vm.pause': lambda c, p: changed(state='Paused') or {},

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The methods on drives, over workers without a VM: what is on disk, what the worker is told, what happens when it fails. TAP.
+
+usage: test_disks.py VMMS FAKE_VMWP [TEST…]
+"""
+import fcntl
+import json
+import os
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+from vmmslib import drive, fails, main  # noqa: E402
+
+FAILED, INVALID, NOT_FOUND, EXISTS, WRONG_STATE, LOCKED = -32000, -32602, -32001, -32002, -32004, -32005
+
+
+def on_disk(host, vm_id):
+    """The drives of a VM's configuration, as the next vmms would read them."""
+    with open(host.path(f'state/vms/{vm_id}/config.json'), encoding='utf-8') as f:
+        config = json.load(f)
+    return {(c, d['lun']): d for c, s in enumerate(config['scsi']) for d in s['drives']}
+
+
+def free(path):
+    """Whether nothing holds a lock on a file."""
+    with open(path, 'r+b') as f:
+        try:
+            fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+            return True
+        except OSError:
+            return False
+
+
+def make(host, c, name, *paths, run=True, **more):
+    """A VM with these disks, running or not; its id."""
+    vm = c.call('vm.create', config=host.config(
+        name, scsi=[{'drives': [drive(n, p) for n, p in enumerate(paths)]}], **more))
+    if run:
+        c.call('vm.start', vm=name)
+    return vm['id']
+
+
+def off(host):
+    """drives of a VM that is off: only its configuration changes"""
+    c = host.start()
+    a, b = host.file('a.img'), host.file('b.img')
+    vm = make(host, c, 't', a, run=False)
+    serial = on_disk(host, vm)[0, 0]['serial']
+    assert len(serial) == 32, serial
+    got = c.call('disk.attach', vm='t', drive={'kind': 'disk', 'path': b, 'max_iops': 100})
+    assert (got['controller'], got['lun'], got['bytes']) == (0, 1, None), got
+    assert on_disk(host, vm)[0, 1] == got['drive']
+    assert got['drive']['serial'] not in (None, serial)
+    c.call('disk.set', vm='t', controller=0, lun=1, patch={'max_iops': None, 'read_only': True})
+    assert on_disk(host, vm)[0, 1] == dict(got['drive'], max_iops=0, read_only=True)
+    c.call('disk.attach', vm='t', drive={'kind': 'dvd', 'lun': 63}, controller=3)
+    c.call('dvd.insert', vm='t', path=b)
+    assert on_disk(host, vm)[3, 63]['path'] == b
+    c.call('dvd.eject', vm='t', controller=3, lun=63)
+    assert on_disk(host, vm)[3, 63]['path'] is None
+    assert c.call('disk.resize', vm='t', controller=0, lun=0, bytes=1 << 20) == {'bytes': 1 << 20}
+    assert os.path.getsize(a) == 1 << 20
+    c.call('disk.detach', vm='t', controller=0, lun=1)
+    assert sorted(on_disk(host, vm)) == [(0, 0), (3, 63)]
+    assert on_disk(host, vm)[0, 0]['serial'] == serial
+    assert free(a) and free(b)
+
+
+def wrong(host):
+    """what cannot be: one line, and the configuration is as before"""
+    c = host.start()
+    a = host.file('a.img')
+    vm = make(host, c, 't', a, run=False)
+    before = on_disk(host, vm)
+
+    def no(code, words, method, **params):
+        fails(code, words, c.call, method, vm='t', **params)
+        assert on_disk(host, vm) == before
+
+    place = {'controller': 0, 'lun': 0}
+    no(EXISTS, 'there is a drive at 0:0 already', 'disk.attach', drive=drive(0, a))
+    no(INVALID, 'lun: must be an integer', 'disk.attach', drive=drive(64, a))
+    no(INVALID, 'drives[1].there: there is no such member', 'disk.attach', drive=drive(1, a, there=1))
+    no(NOT_FOUND, 'none cannot be opened: No such file', 'disk.attach', drive=drive(1, host.path('none')))
+    no(INVALID, 'controller', 'disk.attach', drive=drive(1, a), controller=4)
+    no(NOT_FOUND, 'there is no drive at 0:9', 'disk.detach', controller=0, lun=9)
+    no(NOT_FOUND, 'there is no drive at 1:0', 'disk.set', controller=1, lun=0, patch={})
+    no(INVALID, 'place cannot change', 'disk.set', **place, patch={'lun': 5})
+    no(INVALID, 'max_iops', 'disk.set', **place, patch={'max_iops': -1})
+    no(INVALID, 'min_iops: 6 is above max_iops, 5', 'disk.set', **place, patch={'min_iops': 6, 'max_iops': 5})
+    no(INVALID, 'serial: must be 1 to 32', 'disk.set', **place, patch={'serial': 'a b'})
+    no(INVALID, 'a shared disk can not be', 'disk.set', **place, patch={'shared': True, 'cache': 'unsafe'})
+    no(NOT_FOUND, 'has no DVD drive; to add one', 'dvd.insert', path=a)
+    no(NOT_FOUND, 'there is no drive at 2:2', 'disk.resize', controller=2, lun=2)
+    no(INVALID, 'is larger than that', 'disk.resize', **place, bytes=512)
+    no(INVALID, 'multiple of 512', 'disk.resize', **place, bytes=(1 << 20) + 1)
+    assert os.path.getsize(a) == 4096
+
+
+def hot(host):
+    """a running VM: written first, the worker told, an answer when that has done it"""
+    c = host.start()
+    a, b, iso = host.file('a.img'), host.file('b.img'), host.file('c.iso')
+    vm = make(host, c, 't', a)
+    w = host.worker(vm)
+    c.call('disk.attach', vm='t', drive={'kind': 'disk', 'path': b})
+    assert not free(b)
+    told = w.call('test.facts')['drives'][-1]
+    assert told[0] == 'drive.attach' and told[1]['fds'] == ['scsi/0/1'], told
+    assert told[1]['drive'] == on_disk(host, vm)[0, 1]
+    fails(LOCKED, 'in use', c.call, 'disk.attach', vm='t', drive={'kind': 'disk', 'path': b})
+    c.call('disk.set', vm='t', controller=0, lun=1, patch={'max_iops': 7, 'on_error': 'pause'})
+    assert w.call('test.facts')['drives'][-1][1]['drive']['max_iops'] == 7
+    fails(WRONG_STATE, 'only min_iops, max_iops and on_error can change now', c.call, 'disk.set', vm='t', controller=0,
+          lun=1, patch={'read_only': True})
+    assert c.call('disk.resize', vm='t', controller=0, lun=1, bytes=8192) == {'bytes': 8192}
+    c.call('disk.attach', vm='t', drive={'kind': 'dvd', 'path': iso})
+    c.call('dvd.eject', vm='t')
+    assert w.call('test.facts')['drives'][-1][1]['fds'] == []
+    assert free(iso)
+    c.call('dvd.insert', vm='t', path=iso)
+    c.call('disk.detach', vm='t', controller=0, lun=1)
+    assert free(b) and not free(iso) and sorted(on_disk(host, vm)) == [(0, 0), (0, 2)]
+    assert [d['lun'] for d in c.call('disk.list', vm='t')['drives']] == [0, 2]
+    c.call('vm.stop', vm='t', force=True)
+    assert free(iso)
+
+
+def undone(host):
+    """a worker that can not: the error is its own, the configuration and the locks are as before"""
+    c = host.start()
+    a, b = host.file('a.img'), host.file('b.img')
+    vm = make(host, c, 'diskless', a)
+    before = on_disk(host, vm)
+    fails(FAILED, 'cannot attach a drive to diskless: the fake cannot', c.call, 'disk.attach', vm='diskless',
+          drive={'kind': 'disk', 'path': b})
+    assert on_disk(host, vm) == before and free(b)
+    fails(FAILED, 'cannot change a drive of diskless: the fake cannot', c.call, 'disk.set', vm='diskless', controller=0,
+          lun=0, patch={'max_iops': 9})
+    assert on_disk(host, vm) == before
+    fails(FAILED, 'cannot resize a disk of diskless: the fake cannot', c.call, 'disk.resize', vm='diskless',
+          controller=0, lun=0, bytes=8192)
+    fails(FAILED, 'cannot detach a drive from diskless: the fake cannot', c.call, 'disk.detach', vm='diskless',
+          controller=0, lun=0)
+    assert on_disk(host, vm) == before
+
+
+def killed(host):
+    """SIGKILL of vmms while the worker is asked: the next one has what was written, and goes on"""
+    c = host.start()
+    b = host.file('b.img')
+    vm = make(host, c, 'slowdisk')
+    c.send('disk.attach', {'vm': 'slowdisk', 'drive': {'kind': 'disk', 'path': b}})
+    w = host.worker(vm)
+    while not w.call('test.facts')['drives']:
+        pass
+    host.kill()
+    c = host.start()
+    assert sorted(on_disk(host, vm)) == [(0, 0)]
+    c.call('disk.detach', vm='slowdisk', controller=0, lun=0)
+    assert not on_disk(host, vm)
+    assert c.call('vm.show', vm='slowdisk')['state'] == 'Running'
+
+
+def shared(host):
+    """a shared disk: two VMs have it, one file of reservations; who does not say so has it not"""
+    c = host.start()
+    a = host.file('a.img')
+    ids = [make(host, c, name) for name in ('t1', 't2', 't3')]
+    for name in ('t1', 't2'):
+        c.call('disk.attach', vm=name, drive={'kind': 'disk', 'path': a, 'shared': True})
+    assert host.worker(ids[0]).call('test.facts')['drives'][-1][1]['fds'] == ['scsi/0/0', 'pr/0/0']
+    assert len(os.listdir(host.path('state/reservations'))) == 1
+    for more in ({}, {'read_only': True}):
+        fails(LOCKED, 'in use by the VM t', c.call, 'disk.attach', vm='t3',
+              drive=dict({'kind': 'disk', 'path': a}, **more))
+    fails(INVALID, 'only a raw image or a block device can be shared', c.call, 'disk.attach', vm='t3',
+          drive={'kind': 'disk', 'path': '/x.VHDX', 'shared': True})
+    for name in ('t1', 't2'):
+        c.call('disk.detach', vm=name, controller=0, lun=0)
+    assert free(a)
+
+
+TESTS = [off, wrong, hot, undone, killed, shared]
+
+if __name__ == '__main__':
+    sys.exit(main(TESTS, *sys.argv[1:3]))
