@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A worker driven without vmms, for the benchmarks and tests that need one VM and nothing else."""
 import array
-import fcntl
 import json
 import os
 import select
@@ -99,21 +98,11 @@ class Worker:
         launch = os.path.join(build_dir(), "bench/launch")
         told, tell = os.pipe()
         name = uuid.uuid4()
-
-        def place():  # launch wants the control socket as 3 and its report's descriptor as 4
-            high = [fcntl.fcntl(d, fcntl.F_DUPFD_CLOEXEC, 64) for d in (fd, tell)]
-            for number, d in enumerate(high, 3):
-                os.dup2(d, number)
-
-        low = [os.open("/dev/null", os.O_RDONLY)]  # so that the pipe of subprocess itself is neither 3 nor 4
-        while low[-1] <= 4:
-            low.append(os.open("/dev/null", os.O_RDONLY))
         self.proc = subprocess.Popen(
-            [launch, self.sandbox, str(UID_FIRST + name.int % UID_COUNT), "--",
+            [launch, self.sandbox, str(UID_FIRST + name.int % UID_COUNT), str(fd), str(tell), "--",
              vmwp, "--control-fd", "3", "--name", "bench", "--id", str(name)],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[3, 4], preexec_fn=place)
-        for d in [tell] + low:
-            os.close(d)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[fd, tell])
+        os.close(tell)
         with os.fdopen(told) as report:
             self.pid, began = (int(word) for word in report.readline().split())
         self.t0 = began / 1e9  # just before the fork; perf_counter() is the same clock
