@@ -65,7 +65,10 @@ static int delete_child(struct vhd_op *op, struct rpc_error *e)
 
 static void on_ended(void *arg, const json_t *result, const struct rpc_error *error)
 {
+	json_auto_t *kept = json_incref((json_t *)(uintptr_t)result);
 	struct vhd_op *op = arg;
+	struct rpc_call *call = op->call;
+	struct job *job = op->job;
 	struct rpc_error e = { 0 };
 	int r = 0;
 
@@ -75,13 +78,14 @@ static void on_ended(void *arg, const json_t *result, const struct rpc_error *er
 		r = vhd_target_commit(&op->target, &e);
 	else if (op->delete_source)
 		r = delete_child(op, &e);
-	if (!op->job && (error || r < 0))
-		rpc_call_error(op->call, &e);
-	else if (!op->job)
-		rpc_call_reply(op->call, json_incref((json_t *)(uintptr_t)result));
-	else
-		job_end(op->job, result, error || r < 0 ? &e : NULL);
+	/* Whoever hears of the end finds every file free. */
 	op_free(op);
+	if (job)
+		job_end(job, kept, error || r < 0 ? &e : NULL);
+	else if (error)
+		rpc_call_error(call, &e);
+	else
+		rpc_call_reply(call, json_incref(kept));
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
@@ -283,8 +287,19 @@ void vhd_set_parent(struct rpc_call *call, void *ctx)
 
 static int prepare_target(struct vhd_op *op, const char *path, struct rpc_error *e)
 {
-	int r = vhd_target_prepare(&op->v->registry, path,
-				   rpc_call_bool(op->call, "force"), &op->target, e);
+	struct stat st;
+	int r;
+
+	for (size_t i = 0; stat(path, &st) == 0 && i < op->files.n; i++) {
+		if (op->files.v[i].dev == st.st_dev && op->files.v[i].ino == st.st_ino)
+			return rpc_error_set(
+				e, -EEXIST,
+				"%s and %s are the same file; choose another "
+				"name for the new image",
+				op->files.v[i].path, path);
+	}
+	r = vhd_target_prepare(&op->v->registry, path, rpc_call_bool(op->call, "force"),
+			       &op->target, e);
 
 	op->has_target = r == 0;
 	return r;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,7 +28,7 @@ static void send_message(struct session *s, json_t *message)
 	json_decref(message);
 	pthread_mutex_lock(&s->lock);
 	if (!line || io_write_all(s->sock, line, len) < 0)
-		shutdown(s->sock, SHUT_RDWR); /* half a line is of no use to anybody */
+		_exit(EXIT_FAILURE); /* half a line is of no use to anybody */
 	pthread_mutex_unlock(&s->lock);
 }
 
