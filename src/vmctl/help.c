@@ -10,7 +10,7 @@ void help_all(FILE *out)
 	      "Runs virtual machines as Hyper-V would. Commands:\n",
 	      out);
 	for (size_t i = 0; i < verbs_count; i++)
-		fprintf(out, "  %-12s%s\n", verbs[i].name, verbs[i].summary);
+		fprintf(out, "  %-15s%s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n"
 	      "vmctl COMMAND --help says more; so does vmctl(1). vmctl --version prints "
 	      "its version.\n",

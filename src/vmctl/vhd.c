@@ -90,7 +90,7 @@ static int print_check(const json_t *result)
 		print_line(stdout, "%s: no errors", field_text(result, "path"));
 	if (lost) {
 		text_format_size(lost, size);
-		print_line(stdout, "%s: %s of the file are used by nothing",
+		print_line(stdout, "%s: %s of the file are used by nothing: harmless",
 			   field_text(result, "path"), size);
 	}
 	return errors ? VMCTL_FAILED : VMCTL_DONE;

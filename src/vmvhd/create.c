@@ -4,27 +4,35 @@
 #include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "vmvhd/ops.h"
 
-/* "../base.vhdx": the way from the folder of `from` to `to`, both absolute and without "..". False: it is too long. */
-static bool relative_path(const char *from, const char *to, char *ret, size_t size)
+bool op_relative(const struct session *s, unsigned int from, unsigned int to,
+		 char ret[PATH_MAX])
 {
+	const char *a = s->files[from].path, *b = s->files[to].path;
 	size_t same = 0, n = 0;
 
-	for (size_t i = 0; from[i] && from[i] == to[i]; i++) {
-		if (from[i] == '/')
+	for (size_t i = 0; a[i] && a[i] == b[i]; i++) {
+		if (a[i] == '/')
 			same = i + 1;
 	}
 	ret[0] = 0;
-	for (const char *p = from + same; *p; p++) {
+	for (const char *p = a + same; *p && n < PATH_MAX; p++) {
 		if (*p == '/')
-			n += (size_t)snprintf(ret + n, size - n, "../");
-		if (n >= size)
-			return false;
+			n += (size_t)snprintf(ret + n, PATH_MAX - n, "../");
 	}
-	n += (size_t)snprintf(ret + n, size - n, "%s", to + same);
-	return n < size;
+	if (n < PATH_MAX)
+		n += (size_t)snprintf(ret + n, PATH_MAX - n, "%s", b + same);
+	return n < PATH_MAX;
+}
+
+int64_t op_changed(const struct session *s, unsigned int file)
+{
+	struct stat st;
+
+	return fstat(s->files[file].fd, &st) == 0 ? st.st_mtime : 0;
 }
 
 static struct image_create_params shape_of(const struct session *s, unsigned int target)
@@ -76,8 +84,8 @@ static int create_child(struct session *s, unsigned int target, struct rpc_error
 		return r;
 	params.kind = IMAGE_DIFFERENCING;
 	params.parent_absolute = s->files[0].path;
-	if (relative_path(s->files[target].path, s->files[0].path, relative,
-			  sizeof(relative)))
+	params.parent_changed = op_changed(s, 0);
+	if (op_relative(s, target, 0, relative))
 		params.parent_relative = relative;
 	r = create(s, target, &params, e);
 	disk_unref(params.parent);
@@ -108,45 +116,11 @@ int op_run_create(struct session *s, json_t **ret, struct rpc_error *e)
 
 /* ---- convert ---- */
 
-/* What the params leave open is as the source has it, where the format can. */
-static struct image_create_params shape_like(const struct session *s, unsigned int target,
-					     const struct disk *source)
-{
-	struct image_create_params params = shape_of(s, target);
-
-	params.disk_bytes = disk_bytes(source);
-	if (params.format == IMAGE_RAW)
-		return params;
-	if (!params.logical_bytes)
-		params.logical_bytes = source->info.logical_bytes;
-	if (!params.physical_bytes && params.format == IMAGE_VHDX)
-		params.physical_bytes =
-			MAX(source->info.physical_bytes, params.logical_bytes);
-	return params;
-}
-
-static int fill(struct session *s, unsigned int target, struct disk *source,
-		struct rpc_error *e)
-{
-	const struct op_chain alone = { .files = { target }, .n = 1 };
-	const struct image_progress progress = op_progress(s);
-	struct image_error error = { "" };
-	struct disk *disk = NULL;
-	int r = op_open(s, &alone, false, false, &disk, e);
-
-	if (r < 0)
-		return r;
-	r = copy_disk(source, disk, &progress);
-	if (r < 0)
-		image_fail(&error, r, "cannot be written, or its source not read: %s",
-			   strerror(-r));
-	disk_unref(disk);
-	return r < 0 ? op_fail(s, target, r, &error, e) : 0;
-}
-
 int op_run_convert(struct session *s, json_t **ret, struct rpc_error *e)
 {
+	const struct image_progress progress = op_progress(s);
 	struct image_create_params params;
+	struct image_error error = { "" };
 	struct op_chain chain;
 	struct disk *source;
 	int r;
@@ -161,13 +135,11 @@ int op_run_convert(struct session *s, json_t **ret, struct rpc_error *e)
 		r = op_open(s, &chain, true, false, &source, e);
 	if (r < 0)
 		return r;
-	params = shape_like(s, 1, source);
-	r = create(s, 1, &params, e);
-	if (r == 0)
-		r = fill(s, 1, source, e);
+	params = shape_of(s, 1);
+	r = image_convert(source, s->files[1].fd, &params, &progress, &error);
 	disk_unref(source);
 	if (r < 0)
-		return r;
+		return op_fail(s, 1, r, &error, e);
 	*ret = op_info_document(s, 1, e);
 	return *ret ? 0 : e->err;
 }

@@ -126,23 +126,6 @@ static int run_chain(struct session *s, json_t **ret, struct rpc_error *e)
 	return 0;
 }
 
-static int run_check(struct session *s, json_t **ret, struct rpc_error *e)
-{
-	const struct image_progress progress = op_progress(s);
-	struct image_check check = { 0 };
-	struct image_error error = { "" };
-	int r = image_check(s->files[0].fd, op_format(s, 0), &check, &progress, &error);
-
-	if (r < 0)
-		return op_fail(s, 0, r, &error, e);
-	*ret = json_pack("{s:s, s:I, s:I, s:i, s:I, s:s?}", "path", s->files[0].path,
-			 "blocks", (json_int_t)check.blocks, "errors",
-			 (json_int_t)check.errors, "repaired", 0, "lost_bytes",
-			 (json_int_t)check.lost_bytes, "first",
-			 check.first[0] ? check.first : NULL);
-	return 0;
-}
-
 /* ---- which ---- */
 
 static const struct {
@@ -150,9 +133,16 @@ static const struct {
 	unsigned int files; /* at least */
 	int (*run)(struct session *s, json_t **ret, struct rpc_error *e);
 } ops[] = {
-	{ "chain", 0, run_chain },        { "info", 1, op_run_info },
-	{ "check", 1, run_check },        { "create", 1, op_run_create },
+	{ "chain", 0, run_chain },
+	{ "info", 1, op_run_info },
+	{ "check", 1, op_run_check },
+	{ "repair", 1, op_run_repair },
+	{ "create", 1, op_run_create },
 	{ "convert", 2, op_run_convert },
+	{ "resize", 1, op_run_resize },
+	{ "compact", 1, op_run_compact },
+	{ "merge", 1, op_run_merge },
+	{ "set_parent", 2, op_run_set_parent },
 };
 
 int ops_run(struct session *s, json_t **ret, struct rpc_error *e)

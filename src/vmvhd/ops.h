@@ -6,6 +6,7 @@
 #ifndef VMVHD_OPS_H
 #define VMVHD_OPS_H
 
+#include <linux/limits.h>
 #include "vmvhd/session.h"
 
 /* Runs the session's operation. 0 and a new reference to the result. */
@@ -33,14 +34,22 @@ enum image_format op_format(const struct session *s, unsigned int file);
 enum image_kind op_kind(const struct session *s);
 /* How operations tell of their progress. */
 struct image_progress op_progress(struct session *s);
+/* "../base.vhdx": the way from the folder of one file to another, where it is not too long. */
+bool op_relative(const struct session *s, unsigned int from, unsigned int to,
+		 char ret[PATH_MAX]);
+/* When a file was last modified, in seconds from 1970; 0: not known. */
+int64_t op_changed(const struct session *s, unsigned int file);
 /* The document of rpc_vhd_info_fields; NULL and a line. */
 json_t *op_info_document(struct session *s, unsigned int file, struct rpc_error *e);
 
 int op_run_info(struct session *s, json_t **ret, struct rpc_error *e);
 int op_run_create(struct session *s, json_t **ret, struct rpc_error *e);
 int op_run_convert(struct session *s, json_t **ret, struct rpc_error *e);
-
-/* copy.c: all of a disk onto a new one, which reads as zeros and is as large. Durable when it returns 0; -ECANCELED. */
-int copy_disk(struct disk *from, struct disk *to, const struct image_progress *progress);
+int op_run_check(struct session *s, json_t **ret, struct rpc_error *e);
+int op_run_repair(struct session *s, json_t **ret, struct rpc_error *e);
+int op_run_resize(struct session *s, json_t **ret, struct rpc_error *e);
+int op_run_compact(struct session *s, json_t **ret, struct rpc_error *e);
+int op_run_merge(struct session *s, json_t **ret, struct rpc_error *e);
+int op_run_set_parent(struct session *s, json_t **ret, struct rpc_error *e);
 
 #endif

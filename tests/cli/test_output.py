@@ -144,6 +144,10 @@ def documents():
             ('host.info', {'version': '1', 'vms': 0}, ['host', 'info']),
             ('vhd.info', INFO, ['vhd', 'info', 'a.vhdx']), ('vhd.create', JOB, ['vhd', 'create', 'a.vhdx']),
             ('vhd.convert', JOB, ['vhd', 'convert', 'a.vhdx', 'b.vhd']), ('vhd.check', CHECKED, ['vhd', 'check', 'a.vhdx']),
+            ('vhd.repair', CHECKED, ['vhd', 'repair', 'a.vhdx']), ('vhd.compact', JOB, ['vhd', 'compact', 'a.vhdx']),
+            ('vhd.resize', JOB, ['vhd', 'resize', 'a.vhdx', '--size', '2G']),
+            ('vhd.merge', {**JOB, 'result': {}}, ['vhd', 'merge', 'a.vhdx']),
+            ('vhd.set_parent', JOB, ['vhd', 'set-parent', 'a.vhdx', 'b.vhdx']),
             ('job.list', {'jobs': [JOB]}, ['job', 'list']), ('job.show', JOB, ['job', 'show', '7']),
             ('job.cancel', JOB, ['job', 'cancel', '7']), ('job.wait', JOB, ['job', 'wait', '7'])]
     covered = {' '.join(argv[:2]) if argv[0] in cli.nouns() else argv[0] for _, _, argv in rows}
@@ -170,7 +174,7 @@ def disk_images():
     with FakeVmms({'vhd.check': bad, 'vhd.create': failed, 'events.subscribe': {'seq': 1, 'lost': False}}) as fake:
         equal(vmctl('vhd', 'check', 'a', sock=fake.path),
               (1, '/vm/a.vhdx: errors: 2, the first: block 7 overlaps\n'
-                  "/vm/a.vhdx: 4 KiB of the file are used by nothing\n", ''))
+                  '/vm/a.vhdx: 4 KiB of the file are used by nothing: harmless\n', ''))
         equal(vmctl('vhd', 'create', 'a', sock=fake.path), (1, '', 'vmctl vhd create: /vm/a.vhdx is damaged\n'))
 
 

@@ -75,6 +75,15 @@ class Vmms:
         equal((status, err), (0, ''), args)
         return out
 
+    def known(self, *args):
+        """A command that must succeed, on VHDX at least: False for a format that has no such operation."""
+        status, _, err = self.vmctl(*args)
+        if 'do not know that' in err:
+            assert 'vhdx' not in err, err
+            return False
+        equal((status, err), (0, ''), args)
+        return True
+
     def raw(self, name, size, seed, every=1):
         """A raw image with noise in every so many megabytes; its content's hash."""
         rnd = random.Random(seed)
@@ -99,6 +108,10 @@ class Vmms:
         found = self.hash('content.tmp')
         os.unlink(self.at('content.tmp'))
         return found
+
+    def whole(self, name):
+        """That a check finds no error."""
+        equal(self.ok('vhd', 'check', name).split('\n', maxsplit=1)[0], f'{name}: no errors')
 
     def files(self):
         """Every file with its content, hidden ones too."""
@@ -189,6 +202,104 @@ def events():
         equal([j['job'] for j in json.loads(v.ok('job', 'list', '--json'))['jobs']], [1, 2])
         job = json.loads(v.ok('job', 'show', '1', '--json'))
         equal(job, lines[-1])
+
+
+def qemu_write(v, name, *commands):
+    """Writes into an image in its place; qemu-io knows no VHDX with a parent, so only whole images."""
+    if not shutil.which('qemu-io'):
+        raise Skip('qemu-io is not installed (qemu-utils)')
+    fmt = 'vhdx' if name.endswith('x') else 'vpc'
+    run = subprocess.run(['qemu-io', '-f', fmt, *[x for c in commands for x in ('-c', c)], v.at(name)],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    equal(run.returncode, 0, run.stdout)
+
+
+@test
+def resizes():
+    """vhd resize: larger, smaller only with --shrink, the content stays"""
+    with Vmms() as v:
+        v.raw('a.img', 8 * MB, 1)
+        for name in FORMATS:
+            if name != 'a.img':
+                v.ok('vhd', 'convert', 'a.img', name)
+            if not v.known('vhd', 'resize', name, '--size', '16M'):
+                continue
+            equal(json.loads(v.ok('vhd', 'info', name, '--json'))['disk_bytes'], 16 * MB)
+            v.refuse('vhd', 'resize', name, '--size', '8M', says='shrink')
+            v.whole(name)
+            v.ok('vhd', 'convert', name, 'out.img', '--force')
+            with open(v.at('out.img'), 'rb') as f:
+                data = f.read()
+            equal((len(data), data[8 * MB:].strip(b'\0')), (16 * MB, b''), name)
+        v.refuse('vhd', 'resize', 'a.vhdx', '--size', '65T', says='64 TB')
+
+
+@test
+def compacts():
+    """vhd compact: blocks that are zeros now take no room, the content stays"""
+    with Vmms() as v:
+        v.raw('a.img', 64 * MB, 1)
+        for name in ('a.vhdx', 'a.vhd'):
+            more = ['--block-size', '1M'] if name == 'a.vhdx' else []
+            v.ok('vhd', 'convert', 'a.img', name, *more)
+            qemu_write(v, name, 'write -P 0 0 60M')
+            want, before = v.content(name), os.path.getsize(v.at(name))
+            if not v.known('vhd', 'compact', name):
+                continue
+            assert os.path.getsize(v.at(name)) < before / 2, (name, before, os.path.getsize(v.at(name)))
+            v.whole(name)
+            equal(v.content(name), want)
+
+
+@test
+def merges():
+    """vhd merge: the child's content is the parent's, the child is gone; refused without a parent"""
+    with Vmms() as v:
+        want = v.raw('a.img', 8 * MB, 1)
+        for base, child in (('base.vhdx', 'child.avhdx'), ('base.vhd', 'child.avhd')):
+            v.ok('vhd', 'convert', 'a.img', base)
+            v.refuse('vhd', 'merge', base, says='no parent')
+            v.ok('vhd', 'create', child, '--parent', base)
+            equal(v.ok('vhd', 'merge', child), f'{child} is merged into its parent, and deleted\n')
+            assert not os.path.exists(v.at(child))
+            v.whole(base)
+            equal(v.content(base), want)
+
+
+@test
+def sets_parent():
+    """vhd set-parent: the parent has moved; another is refused, but for --ignore-id"""
+    with Vmms() as v:
+        want = v.raw('a.img', 8 * MB, 1)
+        for end in ('vhdx', 'vhd'):
+            base, moved, child = f'base.{end}', f'moved.{end}', f'child.a{end}'
+            v.ok('vhd', 'convert', 'a.img', base)
+            v.ok('vhd', 'create', child, '--parent', base)
+            os.rename(v.at(base), v.at(moved))
+            v.refuse('vhd', 'convert', child, 'b.img', says='set-parent')
+            if not v.known('vhd', 'set-parent', child, moved):
+                continue
+            equal(v.content(child), want)
+            v.ok('vhd', 'create', f'other.{end}', '--size', '8M')
+            v.refuse('vhd', 'set-parent', child, f'other.{end}', says='.')
+            v.ok('vhd', 'set-parent', child, f'other.{end}', '--ignore-id')
+            v.refuse('vhd', 'set-parent', child, 'gone.vhdx', says='cannot be opened')
+
+
+@test
+def repairs():
+    """vhd repair: of an image that is whole nothing changes; a damaged one is whole then"""
+    with Vmms() as v:
+        want = v.raw('a.img', 8 * MB, 1)
+        v.ok('vhd', 'convert', 'a.img', 'a.vhdx')
+        equal(v.ok('vhd', 'repair', 'a.vhdx'), 'a.vhdx: no errors\n')
+        equal(v.content('a.vhdx'), want)
+        with open(v.at('a.vhdx'), 'r+b') as f:
+            f.seek(64 << 10)  # its first header, of two ([MS-VHDX] 2.2)
+            f.write(b'x' * 4096)
+        v.ok('vhd', 'repair', 'a.vhdx')
+        v.whole('a.vhdx')
+        equal(v.content('a.vhdx'), want)
 
 
 # ---- what they refuse ----
@@ -380,6 +491,37 @@ def killed_new_file():
                 if to in left:
                     equal(v.content(to), want, (n, victim, to))
                     os.unlink(v.at(to))
+
+
+@test
+def killed_in_place():
+    """SIGKILL while an image is resized, compacted or merged: it opens, is whole, holds what it did, and the rest can be done"""
+    with Vmms() as v:
+        rnd = random.Random(os.environ.get('VHD_STORM_SEED', '1'))
+        v.raw('a.img', 32 * MB, 1, every=2)
+        for end in ('vhdx', 'vhd'):
+            v.ok('vhd', 'convert', 'a.img', f'base.{end}', *(['--block-size', '1M'] if end == 'vhdx' else []))
+            want = v.content(f'base.{end}')
+            for n in range(ROUNDS):
+                base, child = f'base.{end}', f'child.a{end}'
+                victim = rnd.choice(VICTIMS)
+                kill_one(v, rnd, victim, ['vhd', 'compact', base])
+                v.whole(base)
+                equal(v.content(base), want, (n, victim, 'compact'))
+                v.ok('vhd', 'create', child, '--parent', base)
+                kill_one(v, rnd, victim, ['vhd', 'merge', child])
+                if os.path.exists(v.at(child)):
+                    equal(v.content(child), want, (n, victim, 'child'))
+                    v.ok('vhd', 'merge', child)
+                v.whole(base)
+                equal(v.content(base), want, (n, victim, 'merge'))
+                size = json.loads(v.ok('vhd', 'info', base, '--json'))['disk_bytes']
+                kill_one(v, rnd, victim, ['vhd', 'resize', base, '--size', str(size + 4 * MB)])
+                now = json.loads(v.ok('vhd', 'info', base, '--json'))['disk_bytes']
+                assert now in (size, size + 4 * MB), (n, victim, size, now)
+                v.whole(base)
+                want = v.content(base)
+            equal(sorted(x for x in os.listdir(v.vm) if x[0] == '.'), [])
 
 
 main()
