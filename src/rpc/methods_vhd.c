@@ -44,7 +44,8 @@
 static const struct rpc_method table[] = {
 	{ "chain", "Finds the parents of all files.", RPC_RIGHT_ADMIN, ONLY_FILES,
 	  NOTHING, NO_ERRORS },
-	{ "create", "Makes an image in the last file, which is empty; the first is its parent.",
+	{ "create",
+	  "Makes an image in the last file, which is empty; the first is its parent.",
 	  RPC_RIGHT_ADMIN, FIELDS{ FILES, SHAPE, SIZE("disk_bytes", "of the disk"), END },
 	  RPC_VHD_INFO, NO_ERRORS },
 	{ "info", "What an image is.", RPC_RIGHT_ADMIN, ONLY_FILES, RPC_VHD_INFO,

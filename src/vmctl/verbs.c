@@ -374,7 +374,8 @@ const struct verb verbs[] = {
 	  "IMAGE",
 	  { WORD_FILE },
 	  "mend what can be mended in a damaged disk image",
-	  "A block whose place is lost reads as zeros, or as the parent's, afterwards: copy "
+	  "A block whose place is lost reads as zeros, or as the parent's, afterwards: "
+	  "copy "
 	  "the image first.\n"
 	  "The exit status is 1 when something is damaged still.",
 	  OPTIONS{ DETACH, END },

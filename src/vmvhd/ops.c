@@ -133,16 +133,11 @@ static const struct {
 	unsigned int files; /* at least */
 	int (*run)(struct session *s, json_t **ret, struct rpc_error *e);
 } ops[] = {
-	{ "chain", 0, run_chain },
-	{ "info", 1, op_run_info },
-	{ "check", 1, op_run_check },
-	{ "repair", 1, op_run_repair },
-	{ "create", 1, op_run_create },
-	{ "convert", 2, op_run_convert },
-	{ "resize", 1, op_run_resize },
-	{ "compact", 1, op_run_compact },
-	{ "merge", 1, op_run_merge },
-	{ "set_parent", 2, op_run_set_parent },
+	{ "chain", 0, run_chain },      { "info", 1, op_run_info },
+	{ "check", 1, op_run_check },   { "repair", 1, op_run_repair },
+	{ "create", 1, op_run_create }, { "convert", 2, op_run_convert },
+	{ "resize", 1, op_run_resize }, { "compact", 1, op_run_compact },
+	{ "merge", 1, op_run_merge },   { "set_parent", 2, op_run_set_parent },
 };
 
 int ops_run(struct session *s, json_t **ret, struct rpc_error *e)
