@@ -196,7 +196,7 @@ void storvsp_execute(struct storvsp_request *req)
 static void refuse_busy(struct storvsp_request *req)
 {
 	req->cmd.dev = NULL;
-	req->cmd.no_lun = req->cmd.has_sense = false;
+	req->cmd.no_lun = req->cmd.has_sense = req->cmd.entered = false;
 	scsi_status(&req->cmd, SCSI_BUSY);
 }
 
