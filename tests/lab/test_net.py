@@ -146,11 +146,14 @@ def over_tap(tap, vm, server, name):
     with socket.create_server(("192.168.77.1", 0)) as listener:
         port = listener.getsockname()[1]
         vm.run("(wget -q -O - http://192.168.77.1:%d/part | nc 192.168.77.1 %d &)" % (server.port, port))
+        listener.settimeout(lablib.PATIENCE)
         end, _ = listener.accept()
-        digest = hashlib.md5()
+        digest, left = hashlib.md5(), PART_BYTES
         with end:
-            while data := end.recv(1 << 16):
+            end.settimeout(lablib.PATIENCE)
+            while left and (data := end.recv(min(left, 1 << 16))):
                 digest.update(data)
+                left -= len(data)
     tap.equal(digest.hexdigest(), server.digests["part"], name + ": and back again")
     tap.ok(vm.show()["status"]["nics"][0]["send_errors"] == 0, name + ": no send was refused")
 
