@@ -30,6 +30,7 @@ struct vhdx *vhdx_new(void)
 		return NULL;
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->work, NULL);
+	pthread_cond_init(&v->resized, NULL);
 	v->queue_end = &v->queue;
 	return v;
 }
@@ -38,6 +39,7 @@ void vhdx_free(struct vhdx *v)
 {
 	vhdx_page_free(v);
 	free(v->log_buffer);
+	pthread_cond_destroy(&v->resized);
 	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
@@ -62,6 +64,7 @@ static const struct disk_ops vhdx_ops = {
 	.close = vhdx_close,
 	.map = vhdx_map,
 	.load = vhdx_load,
+	.resize = vhdx_resize_online,
 };
 
 static int replay(int fd, bool read_only, struct vhdx *v, struct image_error *error)

@@ -106,21 +106,38 @@ static void serve_loads(struct vhdx *v, struct disk_load *load)
 	}
 }
 
+/* Between the requests: none sees a table that is half of the one size and half of the other. */
+static void serve_resize(struct vhdx *v, uint64_t bytes)
+{
+	struct image_error error;
+	int r = vhdx_resize(v, bytes, false, &error);
+
+	if (r == 0)
+		atomic_store_explicit(&v->disk.bytes, bytes, memory_order_relaxed);
+	pthread_mutex_lock(&v->lock);
+	v->resize_bytes = 0;
+	v->resize_result = r;
+	pthread_cond_broadcast(&v->resized);
+	pthread_mutex_unlock(&v->lock);
+}
+
 static void *run(void *arg)
 {
 	struct vhdx *v = arg;
 	struct disk_load *loads;
 	struct disk_req *req;
+	uint64_t resize_bytes;
 
 	pthread_setname_np(pthread_self(), "vhdx");
 	sandbox_thread(SANDBOX_IO);
 	pthread_mutex_lock(&v->lock);
 	for (;;) {
-		while (!v->queue && !v->loads && !v->stop)
+		while (!v->queue && !v->loads && !v->resize_bytes && !v->stop)
 			pthread_cond_wait(&v->work, &v->lock);
 		req = v->queue;
 		loads = v->loads;
-		if (!req && !loads)
+		resize_bytes = v->resize_bytes;
+		if (!req && !loads && !resize_bytes)
 			break;
 		v->queue = NULL;
 		v->queue_end = &v->queue;
@@ -128,6 +145,8 @@ static void *run(void *arg)
 		pthread_mutex_unlock(&v->lock);
 		serve_loads(v, loads);
 		serve(v, req);
+		if (resize_bytes)
+			serve_resize(v, resize_bytes);
 		pthread_mutex_lock(&v->lock);
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -201,6 +220,27 @@ void vhdx_load(struct disk *d, struct disk_load *load)
 	pthread_mutex_unlock(&v->lock);
 	if (r < 0)
 		aio_post(load->aio, load->aio_req, r);
+}
+
+int vhdx_resize_online(struct disk *d, uint64_t bytes)
+{
+	struct vhdx *v = container_of(d, struct vhdx, disk);
+	int r;
+
+	/* Nobody else gives this file another size. */
+	if (!bytes)
+		return 0;
+	pthread_mutex_lock(&v->lock);
+	r = start_locked(v);
+	if (r == 0) {
+		v->resize_bytes = bytes;
+		pthread_cond_signal(&v->work);
+		while (v->resize_bytes)
+			pthread_cond_wait(&v->resized, &v->lock);
+		r = v->resize_result;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return r;
 }
 
 void vhdx_meta_stop(struct vhdx *v)

@@ -87,9 +87,11 @@ struct vhdx {
 
 	/* Under lock. The image's thread alone changes pages; it may read them without. */
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	pthread_cond_t work, resized;
 	struct disk_req *queue, **queue_end;
 	struct disk_load *loads;
+	uint64_t resize_bytes; /* asked for; 0: nothing is */
+	int resize_result;
 	bool started, stop;
 	bool begun;      /* the GUIDs of this session are in the header: of the file, */
 	bool data_begun; /* and of what the guest sees */
@@ -272,6 +274,8 @@ int vhdx_zero(struct vhdx *v, const struct disk_req *req, uint64_t off,
 /* ---- vhdx_meta.c ---- */
 /* Hands req to the image's thread, which ends it or, for PREPARE and MARK, lets vhdx_next() go on. On the aio's thread. */
 void vhdx_ask(struct vhdx *v, struct disk_req *req, enum vhdx_op op);
+/* disk_ops.resize() */
+int vhdx_resize_online(struct disk *d, uint64_t bytes) __must_check;
 /* disk_ops.load() */
 void vhdx_load(struct disk *d, struct disk_load *load);
 /* Ends the thread, which has nothing to do. */

@@ -24,6 +24,7 @@ static struct unit {
 
 static struct disk *disk;
 static const struct cuts *cuts;
+static struct disk *(*open_cut)(int fd);
 static unsigned int waiting;
 static uint64_t seed;
 
@@ -189,6 +190,7 @@ static void run_guest(void)
 static void begin(const struct cuts *c, uint64_t first_seed)
 {
 	cuts = c;
+	open_cut = c->open;
 	seed = first_seed;
 	ck_assert_uint_le(c->blocks, CUTS_BLOCKS);
 	tape_reset();
@@ -217,8 +219,14 @@ void cuts_record_change(const struct cuts *c, uint64_t first_seed, void (*change
 		struct value *last = &units[u].values[units[u].n - 1];
 
 		units[u].values[0] = (struct value){ last->value, 0, 0 };
+		if (c->shown)
+			units[u].values[0].value =
+				c->shown(u / UNITS_A_BLOCK, unit_offset(u) % c->distance,
+					 last->value);
 		units[u].n = 1;
 	}
+	if (c->open_changed)
+		open_cut = c->open_changed;
 	change(TAPE_LIVE);
 }
 
@@ -262,7 +270,7 @@ static void go_on(size_t cut)
 {
 	static struct op write, read;
 
-	disk = cuts->open(TAPE_CUT);
+	disk = open_cut(TAPE_CUT);
 	write = (struct op){ .req = { .op = DISK_WRITE, .len = 512, .iovcnt = 1 } };
 	write.req.off = cuts->blocks * cuts->distance + 1024;
 	write.iov[0] = (struct iovec){ write.data, 512 };
@@ -287,7 +295,7 @@ static void verify(size_t cut)
 {
 	static struct op ops[UNITS];
 
-	disk = cuts->open(TAPE_CUT);
+	disk = open_cut(TAPE_CUT);
 	for (unsigned int u = 0; u < units_used(); u++)
 		read_unit(&ops[u], u);
 	drain();
@@ -307,6 +315,23 @@ size_t cuts_verify(const struct cuts *c)
 			verify(cut);
 			if (n % GO_ON == 0)
 				go_on(cut);
+		}
+	}
+	return n;
+}
+
+size_t cuts_verify_replay(const struct cuts *c, size_t point)
+{
+	size_t n = 0;
+
+	tape_cut(point, &seed);
+	tape_adopt();
+	disk = open_cut(TAPE_LIVE);
+	close_file();
+	for (size_t cut = 0; cut <= tape_len(); cut++) {
+		for (unsigned int i = 0; i < c->a_point; i++, n++) {
+			tape_cut(cut, &seed);
+			verify(point);
 		}
 	}
 	return n;

@@ -19,6 +19,9 @@ struct cuts {
 		a_point; /* steps of the guest, between reopenings; cuts at each point */
 	void (*make)(int fd); /* in an empty file */
 	struct disk *(*open)(int fd);
+	struct disk *(*open_changed)(int fd); /* after the change; NULL: as open */
+	/* What a unit at `at` of its block reads as from the change on; NULL: as before. */
+	uint32_t (*shown)(unsigned int block, uint64_t at, uint32_t value);
 	void (*check)(int fd, size_t cut); /* ends the test where it finds anything */
 };
 
@@ -32,5 +35,7 @@ void cuts_record(const struct cuts *c, uint64_t seed);
 void cuts_record_change(const struct cuts *c, uint64_t seed, void (*change)(int fd));
 /* Cuts at each point of the tape; returns how many it made. */
 size_t cuts_verify(const struct cuts *c);
+/* The same while the image that a cut at `point` left is opened and closed, on a tape of its own: cuts_record() is needed again after it. */
+size_t cuts_verify_replay(const struct cuts *c, size_t point);
 
 #endif

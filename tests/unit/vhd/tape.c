@@ -169,6 +169,20 @@ void tape_start(void)
 	recording = true;
 }
 
+void tape_adopt(void)
+{
+	struct mem kept = { 0 };
+
+	for (size_t i = 0; i < PAGES; i++) {
+		if (left.pages[i])
+			mem_write(&kept, i * PAGE, left.pages[i], PAGE);
+	}
+	kept.bytes = left.bytes;
+	tape_reset();
+	live = kept;
+	tape_start();
+}
+
 size_t tape_len(void)
 {
 	size_t n;

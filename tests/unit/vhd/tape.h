@@ -28,6 +28,8 @@ size_t tape_len(void);
  * the next.
  */
 void tape_cut(size_t n, uint64_t *seed);
+/* TAPE_CUT becomes the live file, with an empty tape. */
+void tape_adopt(void);
 /* Runs what aio_post() brought until nothing is pending. */
 void tape_drain(void);
 

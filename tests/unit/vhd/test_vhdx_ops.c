@@ -109,6 +109,59 @@ START_TEST(a_disk_grows)
 }
 END_TEST
 
+static unsigned int in_flight;
+
+static void ended(struct disk_req *req, int r)
+{
+	ck_assert_int_eq(r, 0);
+	in_flight--;
+}
+
+/* The table moves while writes are under way that need it. */
+START_TEST(a_disk_grows_in_use)
+{
+	struct disk_req req[12];
+	struct iovec iov[ARRAY_SIZE(req)];
+	unsigned int n = make_kind(_i ? 3 : 0, 12 * MIB);
+	struct aio_params ap = { 0 };
+	struct aio *aio;
+
+	ck_assert_int_eq(aio_new(&ap, &aio), 0);
+	disk = open_chain(0, n, false);
+	fill(model, 12 * MIB);
+	for (unsigned int i = 0; i < ARRAY_SIZE(req); i++) {
+		iov[i] = (struct iovec){ model + i * MIB, MIB };
+		req[i] = (struct disk_req){ .op = DISK_WRITE,
+					    .off = i * MIB,
+					    .len = MIB,
+					    .iov = &iov[i],
+					    .iovcnt = 1,
+					    .done = ended };
+		in_flight++;
+		disk_submit(disk, aio, &req[i]);
+		if (i == 2)
+			ck_assert_int_eq(disk_resize(disk, 200 * 1024 * MIB), 0);
+	}
+	ck_assert_uint_eq(disk_bytes(disk), 200 * 1024 * MIB);
+	ck_assert_int_eq(disk_resize(disk, 0), 0);
+	ck_assert_int_eq(disk_resize(disk, 5 * MIB), -EINVAL);
+	aio_drain(aio);
+	ck_assert_uint_eq(in_flight, 0);
+	ck_assert_int_eq(run(disk, DISK_WRITE, 0, 200 * 1024 * MIB - 4096, 4096, model),
+			 0);
+	disk_unref(disk);
+	disk = open_chain(0, n, true);
+	ck_assert_int_eq(run(disk, DISK_READ, 0, 0, 12 * MIB, buf), 0);
+	ck_assert_int_eq(memcmp(buf, model, 12 * MIB), 0);
+	ck_assert_int_eq(run(disk, DISK_READ, 0, 200 * 1024 * MIB - 8192, 8192, buf), 0);
+	ck_assert_int_eq(memcmp(buf + 4096, model, 4096), 0);
+	disk_unref(disk);
+	check(0);
+	aio_free(aio);
+	close_files(n);
+}
+END_TEST
+
 /* Blocks of 1 MiB: 128 Ki entries to a MiB of the table, which is then too short. */
 START_TEST(the_table_moves)
 {
@@ -469,6 +522,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_disk_shrinks_where_nothing_is_lost, 0, 3);
 	tcase_add_loop_test(t, a_disk_grows, 0, ARRAY_SIZE(kinds));
 	tcase_add_loop_test(t, the_table_moves, 0, 2);
+	tcase_add_loop_test(t, a_disk_grows_in_use, 0, 2);
 	tcase_add_test(t, compact_that_is_refused_or_canceled);
 	tcase_add_loop_test(t, compact_keeps_the_content, 0, 2);
 	tcase_add_loop_test(t, compact_keeps_the_content, 3, ARRAY_SIZE(kinds));
