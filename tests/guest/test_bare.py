@@ -284,6 +284,7 @@ class Page:
         self.thread.start()
 
     def serve(self):
+        select.select([self.socket], [], [])  # a thread that waits in accept(2) holds a descriptor's number back
         end, _ = self.socket.accept()
         with end:
             while not self.asked.endswith(b'\r\n\r\n'):
