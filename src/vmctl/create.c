@@ -70,8 +70,8 @@ static int check_medium(const struct vmctl *v, const struct arg_value *drive)
 	if (strcmp(drive->option->name, "dvd") == 0)
 		return fail(v, "%s: there is no such file", drive->text);
 	return fail(v,
-		    "%s: there is no such file; to make an empty disk: truncate --size "
-		    "10G %s",
+		    "%s: there is no such file; to make an empty disk: vmctl vhd create "
+		    "%s --size 10G",
 		    drive->text, drive->text);
 }
 

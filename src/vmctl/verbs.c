@@ -85,10 +85,12 @@ const struct verb verbs[] = {
 	  "NAME",
 	  { WORD_NAME },
 	  "make a VM, which is then off",
-	  "Disks are raw images or block devices. Disks and DVDs keep their order: the "
-	  "first is\n"
-	  "LUN 0 of SCSI controller 0, the next LUN 1. To make an empty disk:\n"
-	  "truncate --size 10G FILE.",
+	  "Disks are VHDX, VHD or raw images, as their names say, or block devices. "
+	  "Disks "
+	  "and DVDs\n"
+	  "keep their order: the first is LUN 0 of SCSI controller 0, the next LUN 1. To "
+	  "make an\n"
+	  "empty disk: vmctl vhd create FILE.vhdx --size 10G.",
 	  OPTIONS{ { "memory", OPT_SIZE, "SIZE",
 		     .help = "memory, such as 64M or 2G (512M)" },
 		   SHAPE,

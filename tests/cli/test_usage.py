@@ -127,7 +127,7 @@ def missing_files():
     """a disk that is not there: how to make one"""
     equal(vmctl('create', 'x', '--disk', '/nonexistent/d.img')[::2],
           (1, 'vmctl create: /nonexistent/d.img: there is no such file; to make an empty disk: '
-              'truncate --size 10G /nonexistent/d.img\n'))
+              'vmctl vhd create /nonexistent/d.img --size 10G\n'))
     equal(vmctl('create', 'x', '--dvd', '/nonexistent/d.iso')[::2],
           (1, 'vmctl create: /nonexistent/d.iso: there is no such file\n'))
 
