@@ -53,7 +53,9 @@ static void give_copy(struct walk *w, uint64_t index, uint64_t entry, uint64_t l
 
 	if (!w->mend || w->r < 0)
 		return;
-	w->r = vhdx_grow(w->v, len, &to);
+	/* What is longer than any VHDX afterwards could not be looked at again. */
+	w->r = w->v->file_bytes + len > VHDX_FILE_BYTES_MAX ? -EFBIG
+							    : vhdx_grow(w->v, len, &to);
 	if (w->r == 0)
 		w->r = vhdx_copy(w->v->fd, from, to, has);
 	set(w, index, to | VHDX_BAT_STATE(entry));
@@ -221,7 +223,7 @@ static int walk(struct vhdx *v, bool mend, struct image_check *ret,
 	cleanup_free uint64_t *used = NULL;
 	int r;
 
-	if (v->file_bytes > 2 * VHDX_DISK_BYTES_MAX)
+	if (v->file_bytes > VHDX_FILE_BYTES_MAX)
 		return image_fail(error, -EUCLEAN, "is longer than any VHDX");
 	used = calloc(w.map_mib / 64 + 1, sizeof(*used));
 	if (!used)

@@ -270,7 +270,7 @@ int vhdx_compact_file(int fd, const struct image_progress *progress,
 	if (r < 0)
 		return r;
 	w.entries = vhdx_bat_entries(&w.v->layout);
-	if (w.v->file_bytes > 2 * VHDX_DISK_BYTES_MAX)
+	if (w.v->file_bytes > VHDX_FILE_BYTES_MAX)
 		r = image_fail(error, -EUCLEAN, "is longer than any VHDX");
 	else if (w.v->layout.leave_allocated)
 		r = image_fail(error, -EINVAL,

@@ -261,7 +261,12 @@ int vhdx_layout_read(int fd, uint64_t file_bytes, const struct vhdx_header *h,
 	struct items items = { 0 };
 	struct vhdx_layout l = { .log_offset = h->log_offset,
 				 .log_bytes = h->log_length };
-	int r = read_regions(fd, file_bytes, &l, error);
+	int r;
+
+	/* An empty log is not read, but written to: behind the end it would make the file as long as a header says. */
+	if (!range_ok(l.log_offset, l.log_bytes, file_bytes))
+		return damaged(error, "its log is not inside the file");
+	r = read_regions(fd, file_bytes, &l, error);
 
 	if (r == 0)
 		r = read_items(fd, &l, &items, error);

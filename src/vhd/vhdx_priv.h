@@ -12,6 +12,7 @@
 #include "vhd/vhdx.h"
 
 #define VHDX_LOG_BYTES_MAX (16u << 20) /* longer ones are refused; Hyper-V makes 1 MiB */
+#define VHDX_FILE_BYTES_MAX (2 * VHDX_DISK_BYTES_MAX) /* no file of a VHDX is longer */
 #define VHDX_LOCATOR_BYTES_MAX (1u << 20)   /* longer parent locators are refused */
 #define VHDX_LOCATOR_BYTES_OURS (32u << 10) /* room for two paths of IMAGE_PATH_BYTES */
 #define VHDX_PAGE_ENTRIES (VHDX_SECTOR_BYTES / sizeof(uint64_t))

@@ -232,7 +232,7 @@ static int apply_all(int fd, const struct vhdx_header *header, const struct log 
 	uint64_t bytes = MAX(*file_bytes, last->last_file_offset);
 	int r = 0;
 
-	if (last->flushed_file_offset > *file_bytes || bytes > 2 * VHDX_DISK_BYTES_MAX)
+	if (last->flushed_file_offset > *file_bytes || bytes > VHDX_FILE_BYTES_MAX)
 		return -EUCLEAN;
 	for (uint32_t i = 0; i < s->entries && r == 0; i++)
 		r = check(header, nth(log, s, i), bytes);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VHDX file: check, open with replay, reads, a write, close, open again. The input is a list of changes to a good image of which both headers
- * and region tables get right checksums, as does a log entry: else no input would come past them.
+ * A VHDX file, with a parent or without: check, open with replay, reads, writes, close, open again; then repair, resize, compact, another parent, and
+ * what was repaired is found whole. The input is a list of changes to a good image of which both headers and region tables get right checksums, as does
+ * a log entry: else no input would come past them.
  */
 #include "fuzz/fuzz.h"
 
@@ -13,6 +14,7 @@
 #include "fuzz/input.h"
 #include "proto/vhdx.h"
 #include "vhd/crc32c.h"
+#include "vhd/image_priv.h"
 #include "vhd/vhdx.h"
 
 #define MIB (1u << 20)
@@ -23,10 +25,35 @@
 static const struct {
 	uint32_t at, bytes;
 } targets[] = {
-	{ 65536, 128 },   { 131072, 128 },          { 196608, 128 },
-	{ 262144, 128 },  { LOG_AT, 4096 },         { LOG_AT + 4096, 8192 },
-	{ 2 * MIB, 256 }, { 2 * MIB + 65536, 128 }, { 3 * MIB, 256 },
+	{ 65536, 128 },           { 131072, 128 },          { 196608, 128 },
+	{ 262144, 128 },          { LOG_AT, 4096 },         { LOG_AT + 4096, 8192 },
+	{ 2 * MIB, 256 },         { 2 * MIB + 65536, 128 }, { 3 * MIB, 256 },
+	{ 2 * MIB + 69632, 512 }, { 3 * MIB + 32768, 16 },  { 4 * MIB, 256 },
 };
+
+/* A parent that reads as zeros. */
+static struct disk_extent parent_map(struct disk *d, uint64_t off, uint64_t len)
+{
+	return (struct disk_extent){ .place = DISK_PLACE_ZEROS, .bytes = len };
+}
+
+static void parent_close(struct disk *d)
+{
+}
+
+static const struct disk_ops parent_ops = { .close = parent_close, .map = parent_map };
+
+static struct disk *parent(void)
+{
+	static const struct disk_info info = { .logical_bytes = 512,
+					       .physical_bytes = 4096,
+					       .read_only = true,
+					       .content_id = { { 1 } } };
+	static struct disk d;
+
+	disk_init(&d, &parent_ops, &info, 8 * MIB);
+	return &d;
+}
 
 static void seal(int fd, off_t at, size_t len)
 {
@@ -113,10 +140,10 @@ static void run(struct disk *d, struct aio *aio, enum disk_op op, uint64_t off)
 	aio_drain(aio);
 }
 
-static void use(int fd, bool read_only)
+static void use(int fd, struct disk *below, bool read_only)
 {
 	struct aio_params ap = { .engine = AIO_THREADS, .threads = 1 };
-	struct image_layer p = { .fd = fd, .read_only = read_only };
+	struct image_layer p = { .fd = fd, .read_only = read_only, .parent = below };
 	struct image_error error;
 	struct disk *d;
 	struct aio *aio;
@@ -142,24 +169,58 @@ static void use(int fd, bool read_only)
 	disk_unref(d);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static const struct image_format_ops *const ops = &vhdx_format_ops;
+
+/* Whatever the file is, each operation ends, and what is mended is found whole. */
+static void operate(int fd, struct disk *below)
 {
-	struct input in = { data, size };
+	const struct image_new_parent p = { .disk = below, .relative = "p", .any = true };
 	struct image_error error;
 	struct image_check found;
-	struct vhdx_create_params p = { .disk_bytes = 16 * MIB, .block_bytes = MIB };
+	struct image_info info = { .file_bytes = 64 * MIB };
+
+	if (ops->check(fd, &found, NULL, &error) == 0 && found.errors && !found.first[0])
+		abort();
+	if (ops->repair(fd, &found, NULL, &error) == 0 && found.mended == found.errors &&
+	    (ops->check(fd, &found, NULL, &error) < 0 || found.errors))
+		abort();
+	if (ops->info(fd, &info, &error) < 0 || info.disk_bytes > 64ull * MIB)
+		return;
+	if (ops->resize(fd, 24 * MIB, false, &error) < 0 ||
+	    ops->resize(fd, 8 * MIB, true, &error) < 0 ||
+	    ops->compact(fd, NULL, &error) < 0)
+		return;
+	if (below && ops->set_parent(fd, &p, &error) < 0)
+		return;
+	if (ops->check(fd, &found, NULL, &error) < 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct image_parent said;
+	struct input in = { data, size };
+	struct image_error error;
+	unsigned int flags = input_u8(&in);
+	struct vhdx_create_params p = { .disk_bytes = 16 * MIB,
+					.block_bytes = MIB,
+					.parent = flags & 2 ? parent() : NULL,
+					.parent_relative = "parent.vhdx" };
+	struct disk *below = flags & 2 ? parent() : NULL;
 
 	p.fd = memfd_create("fuzz", MFD_CLOEXEC);
 	if (p.fd < 0 || vhdx_create(&p, &error) < 0)
 		abort();
-	if (input_u8(&in) & 1)
+	if (below)
+		use(dup(p.fd), below, false); /* so that it has a bitmap */
+	if (flags & 1)
 		add_log(p.fd);
 	spoil(p.fd, &in);
 	seal_all(p.fd);
-	if (vhdx_check(p.fd, &found, NULL, &error) == 0 && found.errors &&
-	    !found.first[0])
+	if (vhdx_parent_of(p.fd, &said, &error) == 1 && said.path_n > IMAGE_PATHS_MAX)
 		abort();
-	use(dup(p.fd), false);
-	use(p.fd, true);
+	use(dup(p.fd), below, false);
+	operate(p.fd, below);
+	use(p.fd, below, true);
 	return 0;
 }

@@ -332,6 +332,8 @@ static const struct bad {
 	{ "log of 4 GiB", 68, 0xfff00000, 4, HEADERS, -EUCLEAN },
 	{ "log in the headers", 72, 0, 8, HEADERS, -EUCLEAN },
 	{ "log at the end of all", 72, UINT64_MAX & ~0xfffffull, 8, HEADERS, -EUCLEAN },
+	{ "an empty log behind the end of the file", 72, 1ull << 40, 8, HEADERS,
+	  -EUCLEAN },
 	{ "log over the metadata", 72, 2 * MIB, 8, HEADERS, -EUCLEAN },
 	{ "log named and empty", 48, 1, 1, HEADERS, -EUCLEAN },
 	{ "too many regions", 8, 2048, 4, REGIONS, -EUCLEAN },
