@@ -14,7 +14,6 @@
 #include "fuzz/input.h"
 #include "proto/vhdx.h"
 #include "vhd/crc32c.h"
-#include "vhd/image_priv.h"
 #include "vhd/vhdx.h"
 
 #define MIB (1u << 20)
@@ -169,30 +168,31 @@ static void use(int fd, struct disk *below, bool read_only)
 	disk_unref(d);
 }
 
-static const struct image_format_ops *const ops = &vhdx_format_ops;
-
 /* Whatever the file is, each operation ends, and what is mended is found whole. */
 static void operate(int fd, struct disk *below)
 {
 	const struct image_new_parent p = { .disk = below, .relative = "p", .any = true };
 	struct image_error error;
 	struct image_check found;
-	struct image_info info = { .file_bytes = 64 * MIB };
+	struct image_info info;
 
-	if (ops->check(fd, &found, NULL, &error) == 0 && found.errors && !found.first[0])
+	if (image_check(fd, IMAGE_VHDX, &found, NULL, &error) == 0 && found.errors &&
+	    !found.first[0])
 		abort();
-	if (ops->repair(fd, &found, NULL, &error) == 0 && found.mended == found.errors &&
-	    (ops->check(fd, &found, NULL, &error) < 0 || found.errors))
+	if (image_repair(fd, IMAGE_VHDX, &found, NULL, &error) == 0 &&
+	    found.mended == found.errors &&
+	    (image_check(fd, IMAGE_VHDX, &found, NULL, &error) < 0 || found.errors))
 		abort();
-	if (ops->info(fd, &info, &error) < 0 || info.disk_bytes > 64ull * MIB)
+	if (image_info(fd, IMAGE_VHDX, &info, &error) < 0 ||
+	    info.disk_bytes > 64ull * MIB)
 		return;
-	if (ops->resize(fd, 24 * MIB, false, &error) < 0 ||
-	    ops->resize(fd, 8 * MIB, true, &error) < 0 ||
-	    ops->compact(fd, NULL, &error) < 0)
+	if (image_resize(fd, IMAGE_VHDX, 24 * MIB, false, &error) < 0 ||
+	    image_resize(fd, IMAGE_VHDX, 8 * MIB, true, &error) < 0 ||
+	    image_compact(fd, IMAGE_VHDX, NULL, &error) < 0)
 		return;
-	if (below && ops->set_parent(fd, &p, &error) < 0)
+	if (below && image_set_parent(fd, IMAGE_VHDX, &p, &error) < 0)
 		return;
-	if (ops->check(fd, &found, NULL, &error) < 0)
+	if (image_check(fd, IMAGE_VHDX, &found, NULL, &error) < 0)
 		abort();
 }
 
