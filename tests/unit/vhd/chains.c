@@ -48,10 +48,11 @@ static void done(struct disk_req *req, int r)
 int run(struct disk *d, enum disk_op op, unsigned int flags, uint64_t off, uint64_t len,
 	uint8_t *data)
 {
-	/* Several elements, so that they are cut. */
-	struct iovec iov[3] = { { data, len / 4 },
-				{ data + len / 4, len / 2 },
-				{ data + len / 4 + len / 2, len - len / 4 - len / 2 } };
+	/* Several elements, so that they are cut. What moves no data has none. */
+	uint8_t *p = data ? data : buf;
+	struct iovec iov[3] = { { p, len / 4 },
+				{ p + len / 4, len / 2 },
+				{ p + len / 4 + len / 2, len - len / 4 - len / 2 } };
 	struct disk_req req = { .op = op,
 				.flags = flags,
 				.off = off,
