@@ -2,7 +2,8 @@
 /*
  * A child into its parent. What the child itself has is written over what the parent has, through the parent's format, and flushed. Until then the parent
  * keeps its identity: the child still opens over it and reads as before, whatever of it is in the parent already, so that a merge that was cut off
- * is begun again. At the end the parent takes the child's identity: it holds now what the child's own children were made of.
+ * is begun again. At the end the parent takes the child's identity: it holds now what the child's own children were made of. A parent that has it already
+ * was merged to the end, and only the child's deletion was cut off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,11 +76,17 @@ static int copy(const struct image_params *chain, const struct image_progress *p
 		     : 0;
 }
 
+static bool is_merged(const struct image_info *child, const struct image_info *parent)
+{
+	return !guid_is_null(&child->content_id) &&
+	       guid_equal(&child->content_id, &parent->content_id);
+}
+
 int image_merge(const struct image_params *chain, const struct image_progress *progress,
 		struct image_error *error)
 {
 	const struct image_file *parent = chain->files + 1;
-	struct image_info child;
+	struct image_info child, into;
 	struct guid id;
 	int r;
 
@@ -90,6 +97,9 @@ int image_merge(const struct image_params *chain, const struct image_progress *p
 	if (r < 0)
 		return r;
 	error->file = 1;
+	r = image_info(parent->fd, parent->format, &into, error);
+	if (r < 0 || is_merged(&child, &into))
+		return r;
 	r = grow(parent, child.disk_bytes, error);
 	if (r == 0)
 		r = copy(chain, progress, &id, error);

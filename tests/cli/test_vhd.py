@@ -511,7 +511,10 @@ def killed_in_place():
                 v.ok('vhd', 'create', child, '--parent', base)
                 kill_one(v, rnd, victim, ['vhd', 'merge', child])
                 if os.path.exists(v.at(child)):
-                    equal(v.content(child), want, (n, victim, 'child'))
+                    # It reads as before, or was merged to the end, and only its deletion was cut off.
+                    status, _, err = v.vmctl('vhd', 'convert', child, 'content.tmp', '--force')
+                    assert status == 0 or 'has another parent than this' in err, err
+                    equal(status or v.hash('content.tmp'), status or want, (n, victim, 'child'))
                     v.ok('vhd', 'merge', child)
                 v.whole(base)
                 equal(v.content(base), want, (n, victim, 'merge'))

@@ -38,4 +38,7 @@ size_t cuts_verify(const struct cuts *c);
 /* The same while the image that a cut at `point` left is opened and closed, on a tape of its own: cuts_record() is needed again after it. */
 size_t cuts_verify_replay(const struct cuts *c, size_t point);
 
+/* How many times as many cuts shall be made as usual: the environment's CUTS, or 1. */
+unsigned int cuts_times(void);
+
 #endif

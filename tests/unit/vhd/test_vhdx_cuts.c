@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Power cuts under VHDX: see cuts.h. A few thousand each time; VHDX_CUTS=N makes N times as many, over as many seeds.
+ * Power cuts under VHDX: see cuts.h. A few thousand each time; CUTS=N makes N times as many, over as many seeds.
  */
 #include "vhd/vhdx.h"
 
@@ -127,13 +127,6 @@ static const struct cuts kinds[] = {
 
 static size_t total;
 
-static unsigned int times(void)
-{
-	const char *n = getenv("VHDX_CUTS");
-
-	return n ? (unsigned int)strtoul(n, NULL, 10) : 1;
-}
-
 static void setup(void)
 {
 	/* Thousands of logs are read: their pages are kept, not given back and faulted in each time. */
@@ -149,11 +142,11 @@ static void teardown(void)
 
 START_TEST(a_guest_writes)
 {
-	for (unsigned int i = 0; i < times(); i++) {
+	for (unsigned int i = 0; i < cuts_times(); i++) {
 		cuts_record(&kinds[_i], SEED + i);
 		total += cuts_verify(&kinds[_i]);
 	}
-	ck_assert_uint_gt(total, 1500 * times());
+	ck_assert_uint_gt(total, 1500 * cuts_times());
 }
 END_TEST
 
@@ -212,7 +205,7 @@ START_TEST(the_image_changes)
 
 	c.steps = 60;
 	c.a_point = 6;
-	for (unsigned int i = 0; i < 2 * times(); i++) {
+	for (unsigned int i = 0; i < 2 * cuts_times(); i++) {
 		cuts_record_change(&c, SEED + 1000 * i, changes[_i].change);
 		total += cuts_verify(&c);
 	}
@@ -226,7 +219,7 @@ START_TEST(a_replay_is_cut)
 {
 	size_t points;
 
-	for (unsigned int i = 0; i < 24 * times(); i++) {
+	for (unsigned int i = 0; i < 24 * cuts_times(); i++) {
 		const struct cuts *c = &kinds[i % 2];
 
 		cuts_record(c, SEED + i / 24);
@@ -242,7 +235,7 @@ START_TEST(a_create_is_cut)
 {
 	uint64_t seed = SEED;
 
-	for (unsigned int i = 0; i < 20 * times(); i++) {
+	for (unsigned int i = 0; i < 20 * cuts_times(); i++) {
 		tape_reset();
 		tape_start();
 		kinds[i % 2].make(TAPE_LIVE);
@@ -374,7 +367,7 @@ START_TEST(a_merge_is_cut)
 	c.shown = through_child;
 	c.open_changed = _i ? open_all_three : open_both;
 	c.check = check_merge;
-	for (unsigned int i = 0; i < 2 * times(); i++) {
+	for (unsigned int i = 0; i < 2 * cuts_times(); i++) {
 		cuts_record_change(&c, SEED + i, merge);
 		total += cuts_verify(&c);
 	}

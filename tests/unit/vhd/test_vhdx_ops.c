@@ -355,6 +355,9 @@ START_TEST(a_child_is_merged)
 	/* The child's own parent has gone on without it. */
 	files[1] = child;
 	ck_assert_int_eq(try_chain(1, 3, true, &disk), -ESTALE);
+	/* A merge whose child was not deleted any more can be asked for again, and changes nothing. */
+	OK(image_merge(&chain, NULL, &error));
+	verify(2, 2);
 	close_files(4);
 }
 END_TEST
