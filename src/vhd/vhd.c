@@ -10,6 +10,7 @@
 #include "util/log.h"
 #include "vhd/file.h"
 #include "vhd/vhd_priv.h"
+#include "vhd/walk.h"
 
 #define UNMAP_GRANULARITY 4096u /* what file systems make holes of */
 
@@ -17,33 +18,32 @@ static void vhd_free(struct vhd *v)
 {
 	vhd_bits_free(v);
 	vhd_bat_free(v);
-	pthread_cond_destroy(&v->work);
-	pthread_mutex_destroy(&v->lock);
+	keeper_done(&v->keeper);
 	free(v);
 }
 
 static void vhd_close(struct disk *d)
 {
-	struct vhd *v = container_of(d, struct vhd, disk);
+	struct vhd *v = container_of(d, struct vhd, keeper.disk);
 	int r = 0;
 
-	vhd_meta_stop(v);
+	keeper_stop(&v->keeper);
 	if (v->begun)
 		r = vhd_commit(v);
 	if (r == 0)
 		r = vhd_trim(v);
 	if (r < 0)
 		log_debug("vhd: closed with changes that are lost: %d", -r);
-	close(v->fd);
+	close(v->keeper.fd);
 	vhd_free(v);
 }
 
 static const struct disk_ops vhd_ops = {
 	.format = "vhd",
-	.submit = vhd_submit,
+	.submit = walk_submit,
 	.close = vhd_close,
 	.map = vhd_map,
-	.load = vhd_load,
+	.load = keeper_load,
 };
 
 /* ---- fixed ---- */
@@ -81,10 +81,10 @@ static void describe(struct vhd *v, const struct image_layer *layer, bool read_o
 	info.discard_zeroes = v->can_punch && !vhd_is_child(v);
 	memcpy(&info.content_id, l->footer.unique_id, sizeof(info.content_id));
 	info.id = layer->parent ? layer->parent->info.id : info.content_id;
-	v->fd = layer->fd;
-	v->unsafe = layer->cache == DISK_CACHE_UNSAFE;
-	disk_init(&v->disk, &vhd_ops, &info, l->disk_bytes);
-	v->disk.parent = layer->parent;
+	v->keeper.fd = layer->fd;
+	v->keeper.unsafe = layer->cache == DISK_CACHE_UNSAFE;
+	disk_init(&v->keeper.disk, &vhd_ops, &info, l->disk_bytes);
+	v->keeper.disk.parent = layer->parent;
 }
 
 static int open_blocks(const struct image_layer *layer, const struct vhd_layout *l,
@@ -101,11 +101,9 @@ static int open_blocks(const struct image_layer *layer, const struct vhd_layout 
 		return image_fail(error, -ENOMEM, "cannot be used: no memory");
 	}
 	v->layout = *l;
-	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->work, NULL);
-	v->queue_end = &v->queue;
+	keeper_init(&v->keeper, &vhd_keeper_ops);
 	describe(v, layer, layer->read_only || (flags & O_ACCMODE) == O_RDONLY);
-	*ret = &v->disk;
+	*ret = &v->keeper.disk;
 	return 0;
 }
 

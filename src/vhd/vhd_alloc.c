@@ -24,7 +24,7 @@
 
 static int write_footer(struct vhd *v, uint64_t off)
 {
-	return file_write(v->fd, &v->layout.footer, sizeof(v->layout.footer), off);
+	return file_write(v->keeper.fd, &v->layout.footer, sizeof(v->layout.footer), off);
 }
 
 /* The end of what is used: a session that was cut off may have left room behind it. */
@@ -45,7 +45,7 @@ static int find_free(struct vhd *v)
 		uint32_t entry;
 
 		if (!at)
-			r = file_read(v->fd, entries,
+			r = file_read(v->keeper.fd, entries,
 				      vhd_page_bytes(l, block / VHD_PAGE_ENTRIES),
 				      l->table_offset + block * sizeof(be32_t));
 		entry = be32_get(&entries[at]);
@@ -66,14 +66,14 @@ static int begin(struct vhd *v)
 
 	if (r < 0 || v->begun)
 		return r;
-	r = vhd_heal(v->fd, &v->layout);
+	r = vhd_heal(v->keeper.fd, &v->layout);
 	if (r == 0)
 		r = find_free(v);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	v->begun = true;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 
@@ -81,10 +81,10 @@ static int begin(struct vhd *v)
 
 static void set_end(struct vhd *v, uint64_t end)
 {
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	v->layout.end = end;
 	v->layout.file_bytes = end + sizeof(v->layout.footer);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 }
 
 /* Moves the footer to `end` or, for the blocks to come, further. What was between is zeros after it. */
@@ -101,7 +101,7 @@ static int grow(struct vhd *v, uint64_t end, uint64_t need)
 	}
 	if (r < 0) {
 		/* Without the room, the old footer is to be the last thing again. */
-		if (file_resize(v->fd, v->layout.file_bytes) < 0)
+		if (file_resize(v->keeper.fd, v->layout.file_bytes) < 0)
 			return -EIO;
 		return r;
 	}
@@ -109,7 +109,7 @@ static int grow(struct vhd *v, uint64_t end, uint64_t need)
 	if (r < 0)
 		return r;
 	set_end(v, more);
-	return file_write(v->fd, zeros, sizeof(zeros), old);
+	return file_write(v->keeper.fd, zeros, sizeof(zeros), old);
 }
 
 static int write_bitmap(struct vhd *v, uint64_t off)
@@ -121,7 +121,7 @@ static int write_bitmap(struct vhd *v, uint64_t off)
 	memset(ones, 0xff, sizeof(ones));
 	for (uint64_t n; left && r == 0; left -= n, off += n) {
 		n = MIN(left, (uint64_t)sizeof(ones));
-		r = file_write(v->fd, ones, n, off);
+		r = file_write(v->keeper.fd, ones, n, off);
 	}
 	return r;
 }
@@ -139,7 +139,7 @@ static int take_place(struct vhd *v, uint32_t *ret)
 	if (off + need > l->end)
 		r = grow(v, off + need, need);
 	if (r == 0 && off < v->fresh)
-		r = file_zero(v->fd, off, MIN(need, v->fresh - off), v->can_punch);
+		r = file_zero(v->keeper.fd, off, MIN(need, v->fresh - off), v->can_punch);
 	if (r == 0 && !vhd_is_child(v))
 		r = write_bitmap(v, off);
 	if (r < 0)
@@ -184,11 +184,11 @@ static void note_full(struct vhd *v, uint64_t block)
 
 	if (v->layout.windows > 1)
 		return;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	b = vhd_bits_find_locked(v, block);
 	if (b && !b->dirty && vhd_bits_are_set(b->bits, (uint32_t)sectors))
 		vhd_page_set_full_locked(vhd_page_of(v, block), block);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 }
 
 /* The bitmap for the byte `within` of a block that has a place. */
@@ -220,9 +220,9 @@ static int bound_dirty_bits(struct vhd *v)
 {
 	bool many;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	many = v->dirty_bits_n >= VHD_BITS_DIRTY_MAX;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return many ? vhd_commit(v) : 0;
 }
 
@@ -265,7 +265,7 @@ static int set_bits(struct vhd *v, uint64_t block, uint32_t entry, uint64_t with
 			r = load_bits(v, block, within, entry);
 		if (r < 0)
 			return r;
-		pthread_mutex_lock(&v->lock);
+		pthread_mutex_lock(&v->keeper.lock);
 		b = vhd_bits_find_locked(v, block * v->layout.windows +
 						    within / VHD_WINDOW_BYTES);
 		if (b) /* or all are set */
@@ -273,7 +273,7 @@ static int set_bits(struct vhd *v, uint64_t block, uint32_t entry, uint64_t with
 				v, b,
 				(uint32_t)(within % VHD_WINDOW_BYTES / VHD_SECTOR_BYTES),
 				(uint32_t)(n / VHD_SECTOR_BYTES));
-		pthread_mutex_unlock(&v->lock);
+		pthread_mutex_unlock(&v->keeper.lock);
 	}
 	return r;
 }
@@ -282,7 +282,7 @@ static int zero_block(struct vhd *v, const struct disk_req *req, uint64_t block,
 		      uint64_t within, uint64_t len)
 {
 	bool punch = req->op == DISK_DISCARD ||
-		     ((req->flags & DISK_MAY_UNMAP) && v->disk.info.can_discard);
+		     ((req->flags & DISK_MAY_UNMAP) && v->keeper.disk.info.can_discard);
 	uint32_t entry;
 	int r = find_block(v, block, &entry);
 
@@ -296,7 +296,7 @@ static int zero_block(struct vhd *v, const struct disk_req *req, uint64_t block,
 		if (r < 0)
 			return r;
 	}
-	r = file_zero(v->fd,
+	r = file_zero(v->keeper.fd,
 		      (uint64_t)entry * VHD_SECTOR_BYTES + v->layout.bitmap_bytes +
 			      within,
 		      len, punch);
@@ -305,7 +305,7 @@ static int zero_block(struct vhd *v, const struct disk_req *req, uint64_t block,
 	return set_bits(v, block, entry, within, len);
 }
 
-int vhd_zero(struct vhd *v, const struct disk_req *req, struct vhd_piece *p)
+int vhd_zero(struct vhd *v, const struct disk_req *req, struct keeper_piece *p)
 {
 	uint64_t bytes = v->layout.block_bytes;
 	int r = begin(v);
@@ -316,7 +316,7 @@ int vhd_zero(struct vhd *v, const struct disk_req *req, struct vhd_piece *p)
 		uint64_t len = MIN(bytes - within, req->len - p->done);
 
 		if (n == ZERO_BLOCKS_A_TURN)
-			return 1;
+			return KEEPER_AGAIN;
 		r = zero_block(v, req, off / bytes, within, len);
 		p->done += len;
 	}
@@ -337,7 +337,7 @@ int vhd_trim(struct vhd *v)
 	if (r == 0)
 		r = vhd_sync(v);
 	if (r == 0)
-		r = file_resize(v->fd, end + sizeof(v->layout.footer));
+		r = file_resize(v->keeper.fd, end + sizeof(v->layout.footer));
 	if (r == 0)
 		set_end(v, end);
 	return r;

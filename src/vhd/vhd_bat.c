@@ -61,22 +61,22 @@ int vhd_bat_load(struct vhd *v, uint64_t block)
 
 	if (v->pages[index])
 		return 0;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	p = room_for_page(v);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	if (!p)
 		return -ENOMEM;
 	/* Nobody else sees it yet. */
 	memset(p->full, 0, sizeof(p->full));
-	r = file_read(v->fd, p->entries, vhd_page_bytes(&v->layout, index),
+	r = file_read(v->keeper.fd, p->entries, vhd_page_bytes(&v->layout, index),
 		      v->layout.table_offset + index * VHD_PAGE_BYTES);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	p->index = index;
 	p->used = true;
 	v->pages[index] = p;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 
@@ -84,7 +84,7 @@ void vhd_bat_set(struct vhd *v, uint64_t block, uint32_t entry, bool full)
 {
 	struct vhd_page *p = vhd_page_of(v, block);
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	p->entries[block % VHD_PAGE_ENTRIES] = be32(entry);
 	if (full)
 		vhd_page_set_full_locked(p, block);
@@ -92,7 +92,7 @@ void vhd_bat_set(struct vhd *v, uint64_t block, uint32_t entry, bool full)
 		p->dirty = true;
 		v->dirty_pages[v->dirty_pages_n++] = p;
 	}
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 }
 
 void vhd_bat_free(struct vhd *v)

@@ -119,27 +119,27 @@ int vhd_bits_load(struct vhd *v, uint64_t key, uint64_t file_offset)
 	struct vhd_bits *b;
 	int r;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	b = vhd_bits_find_locked(v, key);
 	if (b) {
-		pthread_mutex_unlock(&v->lock);
+		pthread_mutex_unlock(&v->keeper.lock);
 		return 0;
 	}
 	b = room_locked(v);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	if (!b)
 		return -ENOMEM;
 	/* Nobody else sees it yet. */
-	r = file_read(v->fd, b->bits, sizeof(b->bits), file_offset);
+	r = file_read(v->keeper.fd, b->bits, sizeof(b->bits), file_offset);
 	if (r < 0)
 		return r;
 	b->file_offset = file_offset;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	b->key = key;
 	b->used = true;
 	b->next = v->hash[hash_of(key)];
 	v->hash[hash_of(key)] = b;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 

@@ -30,21 +30,21 @@ int vhd_failed(struct vhd *v)
 {
 	int r;
 
-	pthread_mutex_lock(&v->lock);
-	r = v->failed;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
+	r = v->keeper.failed;
+	pthread_mutex_unlock(&v->keeper.lock);
 	return r;
 }
 
 /* After a sync that failed, nobody knows what is on the medium: nothing is promised any more. */
 int vhd_sync(struct vhd *v)
 {
-	int r = v->unsafe ? 0 : file_sync(v->fd);
+	int r = v->keeper.unsafe ? 0 : file_sync(v->keeper.fd);
 
 	if (r < 0) {
-		pthread_mutex_lock(&v->lock);
-		v->failed = r;
-		pthread_mutex_unlock(&v->lock);
+		pthread_mutex_lock(&v->keeper.lock);
+		v->keeper.failed = r;
+		pthread_mutex_unlock(&v->keeper.lock);
 	}
 	return r;
 }
@@ -54,23 +54,23 @@ static int copy_bits(struct vhd *v, struct copies *c)
 	struct vhd_bits *b;
 
 	/* Only this thread takes from the list; others may add meanwhile, and are for the next commit. */
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	c->n = v->dirty_bits_n;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	if (!c->n)
 		return 0;
 	c->of = calloc(c->n, sizeof(struct vhd_bits *));
 	c->bytes = malloc((size_t)c->n * VHD_BITS_BYTES);
 	if (!c->of || !c->bytes)
 		return -ENOMEM;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	b = v->dirty_bits;
 	for (unsigned int i = 0; i < c->n; i++, b = b->next_dirty) {
 		c->of[i] = b;
 		memcpy(c->bytes[i], b->bits, VHD_BITS_BYTES);
 		b->written = b->generation;
 	}
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 
@@ -80,11 +80,12 @@ static int write_all(struct vhd *v, const struct copies *c)
 	int r = 0;
 
 	for (unsigned int i = 0; i < c->n && r == 0; i++)
-		r = file_write(v->fd, c->bytes[i], VHD_BITS_BYTES, c->of[i]->file_offset);
+		r = file_write(v->keeper.fd, c->bytes[i], VHD_BITS_BYTES,
+			       c->of[i]->file_offset);
 	for (unsigned int i = 0; i < v->dirty_pages_n && r == 0; i++) {
 		const struct vhd_page *p = v->dirty_pages[i];
 
-		r = file_write(v->fd, p->entries, vhd_page_bytes(l, p->index),
+		r = file_write(v->keeper.fd, p->entries, vhd_page_bytes(l, p->index),
 			       l->table_offset + p->index * VHD_PAGE_BYTES);
 	}
 	return r;
@@ -134,9 +135,9 @@ static int commit_copies(struct vhd *v, struct copies *c)
 		r = vhd_sync(v);
 	if (r < 0)
 		return r; /* all stays dirty, and the next commit writes it again */
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	clean_locked(v);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 

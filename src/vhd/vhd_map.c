@@ -98,13 +98,13 @@ struct vhd_extent vhd_lookup_locked(struct vhd *v, uint64_t off, uint64_t len)
 
 struct disk_extent vhd_map(struct disk *d, uint64_t off, uint64_t len)
 {
-	struct vhd *v = container_of(d, struct vhd, disk);
-	struct disk_extent ret = { .fd = v->fd };
+	struct vhd *v = container_of(d, struct vhd, keeper.disk);
+	struct disk_extent ret = { .fd = v->keeper.fd };
 	struct vhd_extent x;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	x = vhd_lookup_locked(v, off, len);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	ret.offset = x.file_offset;
 	ret.bytes = x.bytes;
 	switch (x.kind) {
@@ -158,7 +158,7 @@ static struct vhd_target aim(struct vhd *v, uint64_t off, uint64_t len)
 	struct vhd_target t = { .way = VHD_WAY_ASK };
 	uint32_t entry;
 
-	if (v->failed) {
+	if (v->keeper.failed) {
 		t.way = VHD_WAY_BAD;
 		return t;
 	}
@@ -186,9 +186,9 @@ struct vhd_target vhd_target(struct vhd *v, uint64_t off, uint64_t len)
 {
 	struct vhd_target t;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	t = aim(v, off, len);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return t;
 }
 
@@ -197,9 +197,9 @@ void vhd_written(struct vhd *v, struct vhd_bits *bits, uint64_t off, uint64_t le
 {
 	struct place at = place_of(&v->layout, off, len);
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	if (ok)
 		vhd_bits_set_locked(v, bits, at.first, at.n);
 	bits->pins--;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 }

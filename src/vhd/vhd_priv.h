@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The parts of VHD: footers (vhd_footer.c), the dynamic header and what is where (vhd_layout.c), parent locators (vhd_locator.c), the block
- * allocation table and the sector bitmaps in memory (vhd_bat.c, vhd_bits.c), where things are (vhd_map.c), the thread that changes
- * the file's structures (vhd_meta.c, vhd_alloc.c, vhd_commit.c), reads and writes (vhd_rw.c).
- *
- * Lock: the image's one. Below it nothing is taken but an aio's own (aio_post()).
+ * allocation table and the sector bitmaps in memory (vhd_bat.c, vhd_bits.c), where things are (vhd_map.c), changes of the file's structures
+ * (vhd_alloc.c, vhd_commit.c), writes and what else the image's thread asks (vhd_rw.c). The thread is keeper.h's, reads are walk.h's.
  */
 #ifndef VHD_VHD_PRIV_H
 #define VHD_VHD_PRIV_H
 
-#include <pthread.h>
 #include "proto/vhd.h"
+#include "vhd/keeper.h"
 #include "vhd/vhd.h"
 
 /* Hyper-V makes 2 MiB and 512 KiB. A power of two, says the specification. */
@@ -72,39 +70,14 @@ struct vhd_layout {
 	uint32_t windows; /* of a block: sectors of its bitmap */
 };
 
-enum vhd_op { VHD_PREPARE, VHD_COMMIT, VHD_ZERO };
-
-/* A request's own room (disk_req.state). disk_req.bounce links it in the queue of the image's thread. */
-struct vhd_piece {
-	uint64_t done;
-	uint64_t cut_len; /* the last element's own length, which is cut to the piece */
-	uint32_t iovs;    /* elements of the piece */
-	uint32_t bytes;
-	union {
-		struct vhd_bits *bits; /* of a write: pinned, or NULL: all are set */
-		struct disk_load load; /* of a read: what it waits for */
-	};
-	uint8_t op; /* enum vhd_op */
-	bool commit;
-};
-static_assert(sizeof(struct vhd_piece) <= sizeof(((struct disk_req *)0)->state),
-	      "a piece lives in the request");
-
 struct vhd {
-	struct disk disk;
+	struct keeper keeper;
 	/* Fixed after init. */
-	int fd;
-	bool unsafe, can_punch;
-	struct vhd_layout layout; /* but for `end` and `file_bytes`: under lock */
+	bool can_punch;
+	struct vhd_layout layout; /* but for `end` and `file_bytes`: under the lock */
 
-	/* Under lock. The image's thread alone changes pages and bitmaps' keys; it may read them without. */
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	struct disk_req *queue, **queue_end;
-	struct disk_load *loads;
-	bool started, stop;
-	bool begun; /* the footers are good, and `free` is known */
-	int failed; /* a sync failed: what is on stable storage is not known any more */
+	/* Under the keeper's lock. The image's thread alone changes pages and bitmaps' keys; it may read them without. */
+	bool begun;              /* the footers are good, and `free` is known */
 	struct vhd_page **pages; /* by index; NULL: not in memory */
 	struct vhd_page *cache[VHD_CACHE_PAGES];
 	unsigned int cache_n, hand;
@@ -116,7 +89,6 @@ struct vhd {
 	unsigned int dirty_pages_n;
 
 	/* Owner: the image's thread, and open and close. */
-	pthread_t thread;
 	uint64_t free;  /* where the next block can go */
 	uint64_t fresh; /* the file is zeros from here on, but for the footer */
 	struct vhd_page *dirty_pages[VHD_PAGES_DIRTY_MAX];
@@ -140,14 +112,9 @@ struct vhd_target {
 		*bits; /* pinned: give them back by vhd_written(); NULL: none to set */
 };
 
-static inline struct vhd *vhd_of(const struct disk_req *req)
+static inline struct vhd *vhd_of(struct keeper *k)
 {
-	return container_of(req->disk, struct vhd, disk);
-}
-
-static inline struct vhd_piece *vhd_piece(struct disk_req *req)
-{
-	return (struct vhd_piece *)req->state;
+	return container_of(k, struct vhd, keeper);
 }
 
 static inline bool vhd_is_child(const struct vhd *v)
@@ -269,8 +236,9 @@ void vhd_written(struct vhd *v, struct vhd_bits *bits, uint64_t off, uint64_t le
 int vhd_load_at(struct vhd *v, uint64_t off) __must_check;
 /* Every block that the range touches has a place, and the bitmap of its start is in memory. */
 int vhd_prepare(struct vhd *v, uint64_t off, uint64_t len) __must_check;
-/* DISK_DISCARD and DISK_WRITE_ZEROES, from p->done on, in turns. 1: not at the end yet. */
-int vhd_zero(struct vhd *v, const struct disk_req *req, struct vhd_piece *p) __must_check;
+/* DISK_DISCARD and DISK_WRITE_ZEROES, from p->done on, in turns: KEEPER_AGAIN until the end. */
+int vhd_zero(struct vhd *v, const struct disk_req *req,
+	     struct keeper_piece *p) __must_check;
 /* The footer goes to the end of what is used, and the file ends behind it. */
 int vhd_trim(struct vhd *v) __must_check;
 
@@ -281,16 +249,7 @@ int vhd_commit(struct vhd *v) __must_check;
 int vhd_failed(struct vhd *v);
 int vhd_sync(struct vhd *v) __must_check;
 
-/* ---- vhd_meta.c ---- */
-/* Hands req to the image's thread, which ends it or, for PREPARE, lets vhd_next() go on. On the aio's thread. */
-void vhd_ask(struct vhd *v, struct disk_req *req, enum vhd_op op);
-void vhd_load(struct disk *d, struct disk_load *load);
-/* Ends the thread, which has nothing to do. */
-void vhd_meta_stop(struct vhd *v);
-
 /* ---- vhd_rw.c ---- */
-void vhd_submit(struct disk *d, struct disk_req *req);
-/* Goes on with a read or write. */
-void vhd_next(struct disk_req *req);
+extern const struct keeper_ops vhd_keeper_ops;
 
 #endif

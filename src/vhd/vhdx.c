@@ -11,6 +11,7 @@
 #include "util/log.h"
 #include "vhd/file.h"
 #include "vhd/vhdx_priv.h"
+#include "vhd/walk.h"
 
 #define UNMAP_GRANULARITY 4096u /* what file systems make holes of */
 
@@ -28,10 +29,7 @@ struct vhdx *vhdx_new(void)
 
 	if (!v)
 		return NULL;
-	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->work, NULL);
-	pthread_cond_init(&v->resized, NULL);
-	v->queue_end = &v->queue;
+	keeper_init(&v->keeper, &vhdx_keeper_ops);
 	return v;
 }
 
@@ -39,32 +37,30 @@ void vhdx_free(struct vhdx *v)
 {
 	vhdx_page_free(v);
 	free(v->log_buffer);
-	pthread_cond_destroy(&v->resized);
-	pthread_cond_destroy(&v->work);
-	pthread_mutex_destroy(&v->lock);
+	keeper_done(&v->keeper);
 	free(v);
 }
 
 static void vhdx_close(struct disk *d)
 {
-	struct vhdx *v = container_of(d, struct vhdx, disk);
+	struct vhdx *v = container_of(d, struct vhdx, keeper.disk);
 	int r;
 
-	vhdx_meta_stop(v);
+	keeper_stop(&v->keeper);
 	r = vhdx_finish(v);
 	if (r < 0)
 		log_debug("vhdx: closed with changes in its log or lost: %d", -r);
-	close(v->fd);
+	close(v->keeper.fd);
 	vhdx_free(v);
 }
 
 static const struct disk_ops vhdx_ops = {
 	.format = "vhdx",
-	.submit = vhdx_submit,
+	.submit = walk_submit,
 	.close = vhdx_close,
 	.map = vhdx_map,
-	.load = vhdx_load,
-	.resize = vhdx_resize_online,
+	.load = keeper_load,
+	.resize = keeper_resize,
 };
 
 static int replay(int fd, bool read_only, struct vhdx *v, struct image_error *error)
@@ -118,12 +114,12 @@ static void set_up(struct vhdx *v, const struct image_layer *layer, bool read_on
 	       sizeof(info.content_id));
 	v->can_punch = !read_only && !l->leave_allocated && file_can_punch(layer->fd);
 	info.can_discard = info.discard_zeroes = v->can_punch;
-	v->fd = layer->fd;
-	v->unsafe = layer->cache == DISK_CACHE_UNSAFE;
+	v->keeper.fd = layer->fd;
+	v->keeper.unsafe = layer->cache == DISK_CACHE_UNSAFE;
 	v->keep_content_id = layer->keep_content_id;
 	guid_new(&v->log_guid);
-	disk_init(&v->disk, &vhdx_ops, &info, l->disk_bytes);
-	v->disk.parent = layer->parent;
+	disk_init(&v->keeper.disk, &vhdx_ops, &info, l->disk_bytes);
+	v->keeper.disk.parent = layer->parent;
 }
 
 static int check_parent(const struct image_layer *layer, const struct vhdx_layout *l,
@@ -165,6 +161,6 @@ int vhdx_open(const struct image_layer *layer, struct disk **ret,
 		return r;
 	}
 	set_up(v, layer, read_only);
-	*ret = &v->disk;
+	*ret = &v->keeper.disk;
 	return 0;
 }

@@ -170,14 +170,14 @@ struct disk_extent vhdx_map(struct disk *d, uint64_t off, uint64_t len)
 		[VHDX_PRESENT] = DISK_PLACE_DATA,    [VHDX_PARENT] = DISK_PLACE_PARENT,
 		[VHDX_PARTIAL] = DISK_PLACE_UNKNOWN, [VHDX_BAD] = DISK_PLACE_BAD,
 	};
-	struct vhdx *v = container_of(d, struct vhdx, disk);
+	struct vhdx *v = container_of(d, struct vhdx, keeper.disk);
 	struct vhdx_extent x;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	x = vhdx_lookup_locked(v, off, len, false);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return (struct disk_extent){ .place = places[x.kind],
-				     .fd = v->fd,
+				     .fd = v->keeper.fd,
 				     .offset = x.file_offset,
 				     .bytes = x.bytes };
 }

@@ -29,13 +29,13 @@ static uint64_t room_at(const struct vhdx *v, uint64_t off)
 
 int vhdx_extend(struct vhdx *v, uint64_t bytes)
 {
-	int r = bytes > v->file_bytes ? file_resize(v->fd, bytes) : 0;
+	int r = bytes > v->file_bytes ? file_resize(v->keeper.fd, bytes) : 0;
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	v->file_bytes = MAX(v->file_bytes, bytes);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 
@@ -74,7 +74,7 @@ static int allocate(struct vhdx *v, uint64_t block, uint64_t entry)
 	if (v->layout.has_parent && VHDX_BAT_STATE(entry) == VHDX_BLOCK_NOT_PRESENT)
 		return allocate_partial(v, block);
 	if (has_place(v, block, entry))
-		r = file_zero(v->fd, off, room_at(v, off), v->can_punch);
+		r = file_zero(v->keeper.fd, off, room_at(v, off), v->can_punch);
 	else
 		r = vhdx_grow(v, v->layout.block_bytes, &off);
 	return r < 0 ? r : set(v, block, off | VHDX_BLOCK_FULLY_PRESENT);
@@ -133,7 +133,8 @@ struct part {
 static int zero_place(struct vhdx *v, const struct part *p, bool punch)
 {
 	uint64_t within = p->off % v->layout.block_bytes;
-	int r = file_zero(v->fd, VHDX_BAT_OFFSET(p->entry) + within, p->len, punch);
+	int r = file_zero(v->keeper.fd, VHDX_BAT_OFFSET(p->entry) + within, p->len,
+			  punch);
 
 	if (r == 0 && VHDX_BAT_STATE(p->entry) == VHDX_BLOCK_PARTIALLY_PRESENT)
 		r = vhdx_bits_mark(v, p->off, p->len);
@@ -159,7 +160,8 @@ static int discard(struct vhdx *v, const struct part *p)
 	if (!p->whole)
 		return zero_place(v, p, true);
 	r = set(v, p->block, VHDX_BAT_OFFSET(p->entry) | VHDX_BLOCK_UNMAPPED);
-	return r < 0 ? r : file_zero(v->fd, VHDX_BAT_OFFSET(p->entry), p->len, true);
+	return r < 0 ? r
+		     : file_zero(v->keeper.fd, VHDX_BAT_OFFSET(p->entry), p->len, true);
 }
 
 static int zero_absent(struct vhdx *v, const struct part *p)
@@ -178,7 +180,7 @@ int vhdx_zero(struct vhdx *v, const struct disk_req *req, uint64_t off, uint64_t
 {
 	const struct vhdx_layout *l = &v->layout;
 	struct part p = { .block = off / l->block_bytes, .off = off, .len = len };
-	bool punch = (req->flags & DISK_MAY_UNMAP) && v->disk.info.can_discard;
+	bool punch = (req->flags & DISK_MAY_UNMAP) && v->keeper.disk.info.can_discard;
 	int r = vhdx_entry_get(v, vhdx_bat_index(l, p.block), &p.entry);
 
 	p.whole = len == vhdx_block_len(l, p.block);

@@ -57,7 +57,7 @@ static void give_copy(struct walk *w, uint64_t index, uint64_t entry, uint64_t l
 	w->r = w->v->file_bytes + len > VHDX_FILE_BYTES_MAX ? -EFBIG
 							    : vhdx_grow(w->v, len, &to);
 	if (w->r == 0)
-		w->r = vhdx_copy(w->v->fd, from, to, has);
+		w->r = vhdx_copy(w->v->keeper.fd, from, to, has);
 	set(w, index, to | VHDX_BAT_STATE(entry));
 }
 
@@ -246,7 +246,7 @@ int vhdx_check(int fd, struct image_check *ret, const struct image_progress *pro
 
 	if (!v)
 		return image_fail(error, -ENOMEM, "cannot be checked: no memory");
-	v->fd = fd;
+	v->keeper.fd = fd;
 	r = vhdx_read_all(fd, true, v, error);
 	if (r == 0)
 		r = walk(v, false, ret, progress, error);

@@ -112,7 +112,7 @@ static int is_void(struct vhdx *v, uint64_t block, uint64_t entry)
 	uint64_t len = vhdx_block_len(l, block);
 
 	if (VHDX_BAT_STATE(entry) == VHDX_BLOCK_FULLY_PRESENT)
-		return vhdx_is_zero(v->fd, VHDX_BAT_OFFSET(entry), len);
+		return vhdx_is_zero(v->keeper.fd, VHDX_BAT_OFFSET(entry), len);
 	for (uint64_t at = 0; at < len;) {
 		uint64_t sector = (block * l->block_bytes + at) / l->logical_bytes, run;
 		struct vhdx_page *p;
@@ -179,7 +179,7 @@ static int move(struct work *w, uint64_t index, uint64_t entry, uint64_t bytes,
 
 	if (!to)
 		return 0;
-	r = vhdx_copy(w->v->fd, from, to, len);
+	r = vhdx_copy(w->v->keeper.fd, from, to, len);
 	if (r == 0)
 		r = vhdx_entry_set(w->v, index, to | VHDX_BAT_STATE(entry));
 	if (r == 0)

@@ -25,9 +25,9 @@ static_assert((1 + VHDX_LOG_FIRST_DESCRIPTORS) * SECTOR <= VHDX_MIB / 2,
 
 static int fail(struct vhdx *v, int r)
 {
-	pthread_mutex_lock(&v->lock);
-	v->failed = r;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
+	v->keeper.failed = r;
+	pthread_mutex_unlock(&v->keeper.lock);
 	return r;
 }
 
@@ -35,23 +35,23 @@ int vhdx_failed(struct vhdx *v)
 {
 	int r;
 
-	pthread_mutex_lock(&v->lock);
-	r = v->failed;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
+	r = v->keeper.failed;
+	pthread_mutex_unlock(&v->keeper.lock);
 	return r;
 }
 
 /* After a sync that failed, nobody knows what is on the medium: nothing is promised any more. */
 static int sync_file(struct vhdx *v)
 {
-	int r = v->unsafe ? 0 : file_sync(v->fd);
+	int r = v->keeper.unsafe ? 0 : file_sync(v->keeper.fd);
 
 	return r < 0 ? fail(v, r) : 0;
 }
 
 static int write_headers(struct vhdx *v)
 {
-	int r = vhdx_headers_write(v->fd, &v->headers, !v->unsafe);
+	int r = vhdx_headers_write(v->keeper.fd, &v->headers, !v->keeper.unsafe);
 
 	return r < 0 ? fail(v, r) : 0;
 }
@@ -73,11 +73,11 @@ int vhdx_begin(struct vhdx *v, bool data)
 	r = write_headers(v);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	v->begun = true;
 	v->data_begun |= data;
 	v->may_write = v->data_begun || v->keep_content_id;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 
@@ -127,10 +127,12 @@ static int write_entry(struct vhdx *v)
 {
 	const struct vhdx_layout *l = &v->layout;
 	uint32_t len = build_entry(v), first = MIN(len, l->log_bytes - v->log_head);
-	int r = file_write(v->fd, v->log_buffer, first, l->log_offset + v->log_head);
+	int r = file_write(v->keeper.fd, v->log_buffer, first,
+			   l->log_offset + v->log_head);
 
 	if (r == 0 && len > first)
-		r = file_write(v->fd, v->log_buffer + first, len - first, l->log_offset);
+		r = file_write(v->keeper.fd, v->log_buffer + first, len - first,
+			       l->log_offset);
 	if (r == 0)
 		r = sync_file(v);
 	if (r < 0)
@@ -153,14 +155,15 @@ static int write_pages(struct vhdx *v)
 	int r = 0;
 
 	for (unsigned int i = 0; i < v->dirty_n && r == 0; i++)
-		r = file_write(v->fd, v->dirty[i]->words, SECTOR, v->dirty[i]->offset);
+		r = file_write(v->keeper.fd, v->dirty[i]->words, SECTOR,
+			       v->dirty[i]->offset);
 	if (r < 0)
 		return r; /* they stay dirty, and the next entry holds them again */
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	for (unsigned int i = 0; i < v->dirty_n; i++)
 		v->dirty[i]->dirty = false;
 	v->dirty_n = 0;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 

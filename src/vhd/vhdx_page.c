@@ -87,22 +87,22 @@ int vhdx_page_load(struct vhdx *v, uint64_t key, uint64_t offset, struct vhdx_pa
 	*ret = p;
 	if (p)
 		return 0;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	p = room_for_page_locked(v);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	if (!p)
 		return -ENOMEM;
 	/* Nobody else sees it yet. */
-	r = file_read(v->fd, p->words, sizeof(p->words), offset);
+	r = file_read(v->keeper.fd, p->words, sizeof(p->words), offset);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	p->key = key;
 	p->offset = offset;
 	p->used = true;
 	p->next = v->buckets[bucket(key)];
 	v->buckets[bucket(key)] = p;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	*ret = p;
 	return 0;
 }
@@ -116,13 +116,13 @@ int vhdx_page_room(struct vhdx *v, const struct vhdx_page *p)
 
 void vhdx_page_set(struct vhdx *v, struct vhdx_page *p, unsigned int word, uint64_t value)
 {
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	p->words[word] = value;
 	if (!p->dirty) {
 		p->dirty = true;
 		v->dirty[v->dirty_n++] = p;
 	}
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 }
 
 void vhdx_page_free(struct vhdx *v)

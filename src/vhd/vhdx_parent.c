@@ -51,7 +51,7 @@ static int put_locator(struct vhdx *v, const uint8_t *locator, uint32_t bytes)
 	const struct vhdx_metadata_table *t = (const void *)table;
 	struct vhdx_metadata_entry *e;
 	uint32_t place;
-	int r = table ? file_read(v->fd, table, VHDX_METADATA_TABLE_BYTES,
+	int r = table ? file_read(v->keeper.fd, table, VHDX_METADATA_TABLE_BYTES,
 				  l->metadata_offset)
 		      : -ENOMEM;
 
@@ -63,7 +63,7 @@ static int put_locator(struct vhdx *v, const uint8_t *locator, uint32_t bytes)
 	place = find_place(t, l->metadata_bytes, bytes);
 	if (!place)
 		return -ENOSPC;
-	r = file_write(v->fd, locator, bytes, l->metadata_offset + place);
+	r = file_write(v->keeper.fd, locator, bytes, l->metadata_offset + place);
 	if (r < 0)
 		return r;
 	e->offset = place;

@@ -2,13 +2,14 @@
 /*
  * The parts of VHDX: headers (vhdx_header.c), regions and metadata (vhdx_layout.c), the parent locator (vhdx_locator.c), the log's entries
  * written (vhdx_log.c) and replayed (vhdx_replay.c), pages of tables in memory (vhdx_page.c), what the block allocation table and the sector bitmaps
- * say (vhdx_bat.c, vhdx_bitmap.c), changes of them (vhdx_change.c), the thread that makes those (vhdx_meta.c), reads and writes (vhdx_rw.c).
+ * say (vhdx_bat.c, vhdx_bitmap.c), changes of them (vhdx_change.c), what the image's thread asks (vhdx_meta.c), writes
+ * (vhdx_rw.c). The thread is keeper.h's, reads are walk.h's.
  */
 #ifndef VHD_VHDX_PRIV_H
 #define VHD_VHDX_PRIV_H
 
-#include <pthread.h>
 #include "proto/vhdx.h"
+#include "vhd/keeper.h"
 #include "vhd/vhdx.h"
 
 #define VHDX_LOG_BYTES_MAX (16u << 20) /* longer ones are refused; Hyper-V makes 1 MiB */
@@ -63,41 +64,16 @@ struct vhdx_headers {
 	unsigned int slot;
 };
 
-enum vhdx_op { VHDX_PREPARE, VHDX_MARK, VHDX_COMMIT, VHDX_ZERO };
-
-/* A request's own room (disk_req.state). disk_req.bounce links it in the queue of the image's thread. */
-struct vhdx_piece {
-	uint64_t done;
-	uint64_t cut_len; /* the last element's own length, which is cut to the piece */
-	uint32_t iovs;    /* elements of the piece */
-	uint32_t bytes;
-	uint8_t op; /* enum vhdx_op */
-	bool mark;  /* the piece's sectors are not the file's yet */
-	bool commit;
-	struct disk_load load;
-};
-static_assert(sizeof(struct vhdx_piece) <= sizeof(((struct disk_req *)0)->state),
-	      "a piece lives in the request");
-
 struct vhdx {
-	struct disk disk;
+	struct keeper keeper;
 	/* Fixed after init. */
-	int fd;
-	bool unsafe, can_punch, keep_content_id;
+	bool can_punch, keep_content_id;
 	struct vhdx_layout layout;
 
-	/* Under lock. The image's thread alone changes pages; it may read them without. */
-	pthread_mutex_t lock;
-	pthread_cond_t work, resized;
-	struct disk_req *queue, **queue_end;
-	struct disk_load *loads;
-	uint64_t resize_bytes; /* asked for; 0: nothing is */
-	int resize_result;
-	bool started, stop;
+	/* Under the keeper's lock. The image's thread alone changes pages; it may read them without. */
 	bool begun;      /* the GUIDs of this session are in the header: of the file, */
 	bool data_begun; /* and of what the guest sees */
 	bool may_write;  /* the guest's data may be written */
-	int failed; /* a sync failed: what is on stable storage is not known any more */
 	uint64_t file_bytes;
 	unsigned int dirty_n;
 	struct vhdx_page *buckets[VHDX_BUCKETS];
@@ -105,7 +81,6 @@ struct vhdx {
 	unsigned int cache_n, hand;
 
 	/* Owner: the image's thread, and open and close. */
-	pthread_t thread;
 	struct vhdx_headers headers;
 	struct guid log_guid;
 	uint64_t log_sequence;
@@ -130,14 +105,9 @@ struct vhdx_extent {
 	uint64_t bytes; /* from the asked offset, all of it so */
 };
 
-static inline struct vhdx *vhdx_of(const struct disk_req *req)
+static inline struct vhdx *vhdx_of(struct keeper *k)
 {
-	return container_of(req->disk, struct vhdx, disk);
-}
-
-static inline struct vhdx_piece *vhdx_piece(struct disk_req *req)
-{
-	return (struct vhdx_piece *)req->state;
+	return container_of(k, struct vhdx, keeper);
 }
 
 static inline uint64_t vhdx_blocks(const struct vhdx_layout *l)
@@ -273,14 +243,7 @@ int vhdx_zero(struct vhdx *v, const struct disk_req *req, uint64_t off,
 	      uint64_t len) __must_check;
 
 /* ---- vhdx_meta.c ---- */
-/* Hands req to the image's thread, which ends it or, for PREPARE and MARK, lets vhdx_next() go on. On the aio's thread. */
-void vhdx_ask(struct vhdx *v, struct disk_req *req, enum vhdx_op op);
-/* disk_ops.resize() */
-int vhdx_resize_online(struct disk *d, uint64_t bytes) __must_check;
-/* disk_ops.load() */
-void vhdx_load(struct disk *d, struct disk_load *load);
-/* Ends the thread, which has nothing to do. */
-void vhdx_meta_stop(struct vhdx *v);
+extern const struct keeper_ops vhdx_keeper_ops;
 
 /* ---- vhdx_session.c: for operations on an image that nobody uses ---- */
 /* After a replay; `fd` stays the caller's, who is the image's thread. */
@@ -315,8 +278,7 @@ int vhdx_set_content_id_file(int fd, const struct guid *id,
 			     struct image_error *error) __must_check;
 
 /* ---- vhdx_rw.c ---- */
-void vhdx_submit(struct disk *d, struct disk_req *req);
-/* Goes on with a read or write. */
-void vhdx_next(struct disk_req *req);
+/* keeper_ops.write() */
+void vhdx_write(struct keeper *k, struct disk_req *req);
 
 #endif

@@ -21,10 +21,10 @@ static int fill_table(struct vhdx *v, uint64_t to, uint64_t bytes)
 {
 	const struct vhdx_layout *l = &v->layout;
 	uint64_t kept = MIN(bytes, l->bat_bytes);
-	int r = vhdx_copy(v->fd, l->bat_offset, to, kept);
+	int r = vhdx_copy(v->keeper.fd, l->bat_offset, to, kept);
 
 	if (r == 0 && bytes > kept)
-		r = file_zero(v->fd, to + kept, bytes - kept, true);
+		r = file_zero(v->keeper.fd, to + kept, bytes - kept, true);
 	return r;
 }
 
@@ -41,7 +41,7 @@ int vhdx_move_table(struct vhdx *v, uint64_t to, uint64_t bytes)
 		r = vhdx_commit(v);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	v->layout.bat_offset = to;
 	v->layout.bat_bytes = bytes;
 	for (unsigned int i = 0; i < v->cache_n; i++) {
@@ -50,7 +50,7 @@ int vhdx_move_table(struct vhdx *v, uint64_t to, uint64_t bytes)
 		if (p->key != VHDX_KEY_NONE && VHDX_KEY_IS_BAT(p->key))
 			p->offset = to + p->key / 2 * VHDX_SECTOR_BYTES;
 	}
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 
@@ -84,7 +84,9 @@ static int clear_tail(struct vhdx *v)
 	at = VHDX_BAT_OFFSET(entry);
 	/* Others let the file end with the disk. */
 	r = vhdx_extend(v, at + l->block_bytes);
-	return r < 0 ? r : file_zero(v->fd, at + len, l->block_bytes - len, v->can_punch);
+	return r < 0 ? r
+		     : file_zero(v->keeper.fd, at + len, l->block_bytes - len,
+				 v->can_punch);
 }
 
 static int add_entries(struct vhdx *v, const struct vhdx_layout *next)
@@ -102,7 +104,7 @@ static int add_entries(struct vhdx *v, const struct vhdx_layout *next)
 		return r;
 	r = vhdx_grow(v, (vhdx_blocks(next) - blocks) * next->block_bytes, &at);
 	if (r == 0)
-		r = file_reserve(v->fd, v->file_bytes);
+		r = file_reserve(v->keeper.fd, v->file_bytes);
 	for (; blocks < vhdx_blocks(next) && r == 0; blocks++, at += next->block_bytes)
 		r = vhdx_entry_set(v, vhdx_bat_index(next, blocks),
 				   at | VHDX_BLOCK_FULLY_PRESENT);
@@ -119,7 +121,7 @@ static int is_tail_zero(struct vhdx *v, uint64_t block, uint64_t within)
 		r = vhdx_is_present(v, block, entry);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	return vhdx_is_zero(v->fd, VHDX_BAT_OFFSET(entry) + within,
+	return vhdx_is_zero(v->keeper.fd, VHDX_BAT_OFFSET(entry) + within,
 			    vhdx_block_len(&v->layout, block) - within);
 }
 
@@ -158,9 +160,9 @@ static int put_size(struct vhdx *v, uint64_t bytes)
 		r = vhdx_commit(v);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->keeper.lock);
 	v->layout.disk_bytes = bytes;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->keeper.lock);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ int vhdx_session_open(int fd, struct vhdx **ret, struct image_error *error)
 
 	if (!v)
 		return image_fail(error, -ENOMEM, "cannot be used: no memory");
-	v->fd = fd;
+	v->keeper.fd = fd;
 	r = vhdx_read_all(fd, false, v, error);
 	if (r < 0) {
 		vhdx_free(v);
@@ -93,7 +93,7 @@ int vhdx_put_bat_region(struct vhdx *v, uint64_t offset, uint64_t bytes)
 
 	if (!table)
 		return -ENOMEM;
-	r = vhdx_region_table_read(v->fd, table);
+	r = vhdx_region_table_read(v->keeper.fd, table);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < t->entries; i++, e++) {

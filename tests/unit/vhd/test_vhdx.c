@@ -109,7 +109,7 @@ static int run(enum disk_op what, unsigned int flags, uint64_t off, void *p, uin
 
 static int reopen_fd(void)
 {
-	int fd = dup(((struct vhdx *)(void *)disk)->fd);
+	int fd = dup(((struct vhdx *)(void *)disk)->keeper.fd);
 
 	disk_unref(disk);
 	disk = NULL;
