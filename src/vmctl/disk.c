@@ -294,7 +294,7 @@ static int change_medium(struct vmctl *v, const struct args *a, const char *path
 			 const char *what)
 {
 	json_auto_t *doc = NULL;
-	struct place at;
+	struct place at = { 0 };
 	json_t *params;
 	bool given;
 	int status = option_place(v, a, &at, &given);
