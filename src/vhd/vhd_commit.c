@@ -21,7 +21,7 @@
 
 /* The copies of changed bitmaps, in the order of the list of dirty ones as it was. */
 struct copies {
-	unsigned int n;
+	unsigned int n, room;
 	struct vhd_bits **of;
 	uint8_t (*bytes)[VHD_BITS_BYTES];
 };
@@ -49,29 +49,39 @@ int vhd_sync(struct vhd *v)
 	return r;
 }
 
+static int copies_make(struct copies *c, unsigned int n)
+{
+	free(c->of);
+	free(c->bytes);
+	c->of = calloc(n, sizeof(struct vhd_bits *));
+	c->bytes = malloc((size_t)n * VHD_BITS_BYTES);
+	c->room = n;
+	return c->of && c->bytes ? 0 : -ENOMEM;
+}
+
+/*
+ * All that are dirty: those that others add while room is made come before the older ones in the list, which must not be left out, for a flush
+ * waits for them.
+ */
 static int copy_bits(struct vhd *v, struct copies *c)
 {
 	struct vhd_bits *b;
+	unsigned int n;
+	int r = 0;
 
-	/* Only this thread takes from the list; others may add meanwhile, and are for the next commit. */
 	pthread_mutex_lock(&v->keeper.lock);
-	c->n = v->dirty_bits_n;
-	pthread_mutex_unlock(&v->keeper.lock);
-	if (!c->n)
-		return 0;
-	c->of = calloc(c->n, sizeof(struct vhd_bits *));
-	c->bytes = malloc((size_t)c->n * VHD_BITS_BYTES);
-	if (!c->of || !c->bytes)
-		return -ENOMEM;
-	pthread_mutex_lock(&v->keeper.lock);
-	b = v->dirty_bits;
-	for (unsigned int i = 0; i < c->n; i++, b = b->next_dirty) {
-		c->of[i] = b;
-		memcpy(c->bytes[i], b->bits, VHD_BITS_BYTES);
+	while (r == 0 && (n = v->dirty_bits_n) > c->room) {
+		pthread_mutex_unlock(&v->keeper.lock);
+		r = copies_make(c, n);
+		pthread_mutex_lock(&v->keeper.lock);
+	}
+	for (b = r == 0 ? v->dirty_bits : NULL; b; b = b->next_dirty) {
+		c->of[c->n] = b;
+		memcpy(c->bytes[c->n++], b->bits, VHD_BITS_BYTES);
 		b->written = b->generation;
 	}
 	pthread_mutex_unlock(&v->keeper.lock);
-	return 0;
+	return r;
 }
 
 static int write_all(struct vhd *v, const struct copies *c)
