@@ -47,6 +47,8 @@ struct vp {
 	bool started;
 	clockid_t cpu_clock;
 	uint64_t past_run_us; /* of threads before a reset */
+	uint64_t
+		told_run_us; /* a thread's clock that is read from another may go back a little */
 	/* written by the VP's thread, read by any */
 	_Atomic uint64_t exits[VP_EXIT_KINDS];
 };

@@ -284,6 +284,9 @@ void partition_vp_stats(const struct partition *cp, unsigned int index,
 	ret->interrupted = n[VP_EXIT_INTERRUPTED];
 	ret->other = n[VP_EXIT_OTHER];
 	pthread_mutex_lock(&p->lock);
-	ret->run_time_us = vp->past_run_us + (vp->started ? clock_us(vp->cpu_clock) : 0);
+	vp->told_run_us =
+		MAX(vp->told_run_us,
+		    vp->past_run_us + (vp->started ? clock_us(vp->cpu_clock) : 0));
+	ret->run_time_us = vp->told_run_us;
 	pthread_mutex_unlock(&p->lock);
 }
