@@ -2,6 +2,7 @@
 #include "vmms/job.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,8 @@ void job_free(struct job *job)
 	list_del(&job->link);
 	json_decref(job->doc);
 	free(job->leftover);
+	if (job->later)
+		event_free(job->later);
 	free(job);
 }
 
@@ -129,7 +132,8 @@ static void forget_oldest(struct jobs *jobs, const struct job *keep)
 	}
 }
 
-int jobs_new(int state_fd, struct events *events, struct jobs **ret)
+int jobs_new(struct event_base *base, int state_fd, struct events *events,
+	     struct jobs **ret)
 {
 	struct jobs *jobs = calloc(1, sizeof(*jobs));
 	int r = 0;
@@ -137,6 +141,7 @@ int jobs_new(int state_fd, struct events *events, struct jobs **ret)
 	if (!jobs)
 		return -ENOMEM;
 	list_init(&jobs->all);
+	jobs->base = base;
 	jobs->next = 1;
 	jobs->events = events;
 	if (mkdirat(state_fd, "../jobs", 0700) < 0 && errno != EEXIST)
@@ -196,6 +201,13 @@ static void tell(struct job *job)
 	if (job->jobs->server)
 		rpc_server_notify(job->jobs->server, "job", job->doc);
 	job->told_ms = now_ms();
+	if (job->later)
+		evtimer_del(job->later);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+	tell(arg);
 }
 
 /* A change of state: for the record of events and the log, too. */
@@ -258,10 +270,19 @@ int job_new(struct jobs *jobs, const char *kind, const char *path, const char *l
 
 void job_progress(struct job *job, uint64_t done, uint64_t total)
 {
+	const struct timeval wait = { .tv_usec = TELL_MS * 1000 };
+
 	json_object_set_new(job->doc, "done", json_integer((json_int_t)done));
 	json_object_set_new(job->doc, "total", json_integer((json_int_t)total));
-	if (now_ms() - job->told_ms >= TELL_MS)
+	if (now_ms() - job->told_ms >= TELL_MS) {
 		tell(job);
+		return;
+	}
+	/* It may be the last for long, and is not kept back for ever. */
+	if (!job->later)
+		job->later = evtimer_new(job->jobs->base, on_later, job);
+	if (job->later && !evtimer_pending(job->later, NULL))
+		evtimer_add(job->later, &wait);
 }
 
 void job_end(struct job *job, const json_t *result, const struct rpc_error *e)

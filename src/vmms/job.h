@@ -39,7 +39,8 @@ struct job_ops {
 };
 
 /* Reads the records of STATE/jobs (state_fd is STATE/vms), and settles what an earlier vmms left. */
-int jobs_new(int state_fd, struct events *events, struct jobs **ret) __must_check;
+int jobs_new(struct event_base *base, int state_fd, struct events *events,
+	     struct jobs **ret) __must_check;
 void jobs_free(struct jobs *jobs);
 /* The server whose subscribers hear of each change; NULL: none. */
 void jobs_serve(struct jobs *jobs, struct rpc_server *server);

@@ -7,6 +7,7 @@
 
 /* owner: the event loop */
 struct jobs {
+	struct event_base *base;
 	struct list all; /* by number, rising */
 	size_t running, ended;
 	int64_t next;
@@ -25,6 +26,8 @@ struct job {
 	const struct job_ops *ops; /* NULL once it has ended */
 	void *arg;
 	uint64_t told_ms;
+	struct event *
+		later; /* tells of progress that came too soon after what was told; NULL: none did yet */
 	struct list waits; /* of job_methods.c */
 };
 

@@ -244,7 +244,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		instance_close(&v->instance, &v->settings);
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	}
-	r = jobs_new(v->instance.state_fd, v->events, &v->jobs);
+	r = jobs_new(v->base, v->instance.state_fd, v->events, &v->jobs);
 	if (r < 0) {
 		rpc_error_set(e, r, "%s/jobs cannot be read: %s", v->settings.state_dir,
 			      strerror(-r));
