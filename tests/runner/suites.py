@@ -14,6 +14,7 @@ LAB_JOBS = 2
 LAB_LONGEST = ['test_boot.py', 'test_crash.py', 'test_time.py', 'test_data.py']
 # Beyond what the tests themselves allow (lablib.TEST_SECONDS): they say more.
 LAB_SECONDS = 2700
+QUICKSTART_SECONDS = 900
 
 
 class Context:
@@ -126,6 +127,23 @@ def lab_order(path):
     return LAB_LONGEST.index(name) if name in LAB_LONGEST else len(LAB_LONGEST), name
 
 
+def quickstart(context):
+    """The README's first commands, with the build that they make: for release without LTO, where gcc warns of more."""
+    script = os.path.join(context.root, 'quickstart')
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return skip('quickstart', '/dev/kvm is missing or not ours to use')
+    found = [programs.Program('quickstart', [script], 'exitcode', timeout=QUICKSTART_SECONDS, parallel=False,
+                              cwd=context.root)]
+    result = tap.Result()
+    if subprocess.run([os.path.join(context.root, 'tools/need-packages'), 'lab'], check=False).returncode:
+        result = skip('quickstart linux', 'packages of the lab are missing (above)')
+    else:
+        found.append(programs.Program('quickstart linux --check', [script, 'linux', '--check'], 'exitcode',
+                                      timeout=QUICKSTART_SECONDS, parallel=False, cwd=context.root))
+    result.add(programs.run_all('quickstart', found, context.logs))
+    return result
+
+
 # name, what it is, how it runs
 SUITES = [
     ('lint', 'the house rules: floors, format, licences', meson_suite('lint', ['asan'], compiled=False)),
@@ -135,5 +153,6 @@ SUITES = [
     ('guest', 'the bare guest on /dev/kvm', meson_suite('guest', ['asan', 'release'])),
     ('tsan', 'the tests where threads meet, with ThreadSanitizer', tsan),
     ('fuzz', f'every decoder, {FUZZ_SECONDS} s each (FUZZ_SECONDS)', fuzz),
+    ('quickstart', 'the first commands of the README, with the build that they make', quickstart),
     ('lab', 'stock Debian kernels on an emulated KVM host', lab),
 ]
