@@ -51,18 +51,26 @@ static bool peer_in_group(int fd, gid_t gid)
 	return false;
 }
 
-enum rpc_right auth_right(int fd, const char *group, struct ucred *ret_peer)
+static bool is_member(int fd, const struct ucred *peer, const char *group)
+{
+	gid_t gid;
+
+	return group && group_id(group, &gid) &&
+	       (peer->gid == gid || peer_in_group(fd, gid));
+}
+
+enum rpc_right auth_right(int fd, const char *group, const char *view_group,
+			  struct ucred *ret_peer)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	gid_t gid;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return RPC_RIGHT_NONE;
 	*ret_peer = peer;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return RPC_RIGHT_ADMIN;
-	if (group && group_id(group, &gid) && (peer.gid == gid || peer_in_group(fd, gid)))
+	if (is_member(fd, &peer, group))
 		return RPC_RIGHT_ADMIN;
-	return RPC_RIGHT_NONE;
+	return is_member(fd, &peer, view_group) ? RPC_RIGHT_VIEW : RPC_RIGHT_NONE;
 }

@@ -104,6 +104,21 @@ static void call_end(struct rpc_call *c)
 	call_free(c);
 }
 
+static void audit(const struct rpc_call *c, const struct rpc_error *e)
+{
+	const struct rpc_server *srv = c->session->server;
+	const struct rpc_audit a = {
+		.method = c->method ? c->method->name : NULL,
+		.params = c->params,
+		.uid = c->session->peer.uid,
+		.pid = c->session->peer.pid,
+		.error = e,
+	};
+
+	if (srv && srv->config.audit && c->method && c->method->right == RPC_RIGHT_ADMIN)
+		srv->config.audit(srv->config.ctx, &a);
+}
+
 void rpc_call_reply(struct rpc_call *c, json_t *result)
 {
 	struct rpc_error e;
@@ -114,6 +129,7 @@ void rpc_call_reply(struct rpc_call *c, json_t *result)
 		rpc_call_error(c, &e);
 		return;
 	}
+	audit(c, NULL);
 	if (c->id)
 		answer(c->session, c->batch, c->id, "result", result);
 	else
@@ -123,6 +139,7 @@ void rpc_call_reply(struct rpc_call *c, json_t *result)
 
 void rpc_call_error(struct rpc_call *c, const struct rpc_error *e)
 {
+	audit(c, e);
 	if (c->id)
 		answer_error(c->session, c->batch, c->id, e);
 	call_end(c);

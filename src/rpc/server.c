@@ -162,14 +162,15 @@ static void welcome(struct rpc_server *srv, int new_fd)
 {
 	cleanup_fd int fd = new_fd;
 	struct ucred peer = { 0 };
-	enum rpc_right right = auth_right(fd, srv->config.group, &peer);
+	enum rpc_right right =
+		auth_right(fd, srv->config.group, srv->config.view_group, &peer);
 	struct rpc_session *s;
 
 	if (right == RPC_RIGHT_NONE) {
 		refuse(fd, -EACCES,
 		       "permission denied: only root, the user that the daemon runs as, "
 		       "and "
-		       "members of its group may call");
+		       "members of its groups may call");
 		return;
 	}
 	if (srv->session_count >= srv->config.conns_max) {

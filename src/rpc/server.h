@@ -28,6 +28,15 @@ struct rpc_handler {
 	void (*fn)(struct rpc_call *call, void *ctx);
 };
 
+/* A call of a method that needs RPC_RIGHT_ADMIN, as it ended. Borrowed for the time of the call of audit(). */
+struct rpc_audit {
+	const char *method;
+	const json_t *params; /* NULL: refused before they were looked at */
+	uid_t uid;
+	pid_t pid;
+	const struct rpc_error *error; /* NULL: done */
+};
+
 struct rpc_server_config {
 	const struct rpc_methods *methods;
 	/* A row of the table that has no handler is answered "method not found"; rpc.discover has its own. */
@@ -39,6 +48,10 @@ struct rpc_server_config {
 	size_t pending_max; /* unanswered calls of a connection; zero: RPC_PENDING_MAX */
 	/* Whose members may do all, beside root and the process's own uid; NULL: nobody. Looked up at each connect. */
 	const char *group;
+	/* Whose members may call what needs no more than RPC_RIGHT_VIEW. */
+	const char *view_group;
+	/* Hears of each change, done or not, just before it is answered; refused ones too. NULL: nobody does. */
+	void (*audit)(void *ctx, const struct rpc_audit *a);
 	bool notify_all; /* every connection is subscribed from the start */
 };
 

@@ -34,8 +34,9 @@ struct rpc_session {
 	unsigned int refs; /* the server's list, each call, each batch */
 };
 
-/* What the peer of a connected socket may do. ret_peer is set where the kernel knows it. */
-enum rpc_right auth_right(int fd, const char *group, struct ucred *ret_peer);
+/* What the peer of a connected socket may do. ret_peer is set where the kernel knows it. NULL: nobody's group. */
+enum rpc_right auth_right(int fd, const char *group, const char *view_group,
+			  struct ucred *ret_peer);
 
 /* A line from the peer. */
 void call_receive(struct rpc_session *s, const char *text, size_t len);

@@ -10,11 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/journal.h"
+
 /* Fixed after log_init(). */
 static char log_process[64];
 static int log_fd = STDERR_FILENO;
 static enum log_level log_most = LOG_LVL_INFO;
 static bool log_journal, log_terminal;
+
+#define LOG_LINE_SIZE 1024
 
 static __thread char log_name[32];
 
@@ -56,30 +60,65 @@ static size_t log_prefix(char *buf, size_t size, enum log_level level)
 	return n;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+/* One line stays one line, whatever a guest put in it. */
+static void make_printable(char *s, size_t n)
 {
-	char buf[1024];
-	va_list ap;
-	size_t n;
-	int m;
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			s[i] = ' ';
+	}
+}
 
-	if (level > log_most)
-		return;
-	n = log_prefix(buf, sizeof(buf), level);
-	va_start(ap, fmt);
-	m = vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
-	va_end(ap);
+static __printf(2, 0) void write_line(enum log_level level, const char *fmt, va_list ap)
+{
+	char buf[LOG_LINE_SIZE];
+	size_t n = log_prefix(buf, sizeof(buf), level);
+	int m = vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
+
 	if (m < 0)
 		return;
 	n = MIN(n + (size_t)m, sizeof(buf) - 2);
-	/* One line stays one line, whatever a guest put in it. */
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)buf[i] < 0x20 || buf[i] == 0x7f)
-			buf[i] = ' ';
-	}
+	make_printable(buf, n);
 	buf[n++] = '\n';
 	if (write(log_fd, buf, n) < 0)
 		return; /* there is nobody left to tell */
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > log_most)
+		return;
+	va_start(ap, fmt);
+	write_line(level, fmt, ap);
+	va_end(ap);
+}
+
+void log_fields(enum log_level level, const struct journal_field *fields, size_t n,
+		const char *fmt, ...)
+{
+	const char priority[] = { (char)('0' + level), 0 };
+	struct journal_field all[LOG_FIELDS_MAX + 3] = {
+		{ "PRIORITY", priority },
+		{ "SYSLOG_IDENTIFIER", log_process },
+	};
+	char text[LOG_LINE_SIZE];
+	size_t count = 3;
+	va_list ap;
+
+	if (level > log_most)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	make_printable(text, strlen(text));
+	all[2] = (struct journal_field){ "MESSAGE", text };
+	for (size_t i = 0; i < MIN(n, LOG_FIELDS_MAX); i++)
+		all[count++] = fields[i];
+	/* A journal that is not there, or takes no more, is still behind standard error. */
+	if (!log_journal || journal_send(all, count) < 0)
+		log_line(level, "%s", text);
 }
 
 static uint64_t now_ms(void)

@@ -22,6 +22,14 @@ void log_init(const char *process, int fd, enum log_level most);
 /* The calling thread's name in each line, and for the kernel (15 bytes); kept by copy. */
 void log_thread(const char *name);
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
+/*
+ * The same line, for the journal with fields beside it (at most LOG_FIELDS_MAX; names as journald(8) wants them). Elsewhere
+ * the fields are not seen: what matters stands in the line too.
+ */
+#define LOG_FIELDS_MAX 12u
+struct journal_field;
+void log_fields(enum log_level level, const struct journal_field *fields, size_t n,
+		const char *fmt, ...) __printf(4, 5);
 
 #define log_err(...) log_line(LOG_LVL_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LVL_WARNING, __VA_ARGS__)

@@ -157,6 +157,24 @@ int instance_listen(int dir, const char *name, mode_t mode, gid_t group, int *re
 	return 0;
 }
 
+static gid_t group_id(const char *name)
+{
+	const struct group *g = name[0] ? getgrnam(name) : NULL;
+
+	return g ? g->gr_gid : NO_GROUP;
+}
+
+/*
+ * A socket has one group. Where two may connect everybody may, and hears there that it may not call: rights come from the
+ * peer's credentials, not from the file's mode.
+ */
+static mode_t socket_mode(const struct settings *s, gid_t gid)
+{
+	if (group_id(s->view_group) != NO_GROUP)
+		return 0666;
+	return gid == NO_GROUP ? 0600 : 0660;
+}
+
 static int listen_main(const struct settings *s, struct instance *i, struct rpc_error *e)
 {
 	cleanup_free char *dir = strdup(s->socket);
@@ -174,7 +192,7 @@ static int listen_main(const struct settings *s, struct instance *i, struct rpc_
 	if (dirfd < 0)
 		return rpc_error_set(e, -errno, "cannot open the folder of %s: %s",
 				     s->socket, strerror(errno));
-	r = instance_listen(dirfd, slash + 1, i->gid == NO_GROUP ? 0600 : 0660, i->gid,
+	r = instance_listen(dirfd, slash + 1, socket_mode(s, i->gid), i->gid,
 			    &i->listen_fd);
 	if (r < 0)
 		return rpc_error_set(e, r, "cannot listen at %s: %s", s->socket,
@@ -202,22 +220,16 @@ static int check_lengths(const struct settings *s, struct rpc_error *e)
 	return 0;
 }
 
-static gid_t group_of(const struct settings *s)
-{
-	const struct group *g = s->group[0] ? getgrnam(s->group) : NULL;
-
-	return g ? g->gr_gid : NO_GROUP;
-}
-
 static int open_all(const struct settings *s, struct instance *i, struct rpc_error *e)
 {
 	bool shared = i->gid != NO_GROUP;
+	bool reached = shared || group_id(s->view_group) != NO_GROUP;
 	int r = check_lengths(s, e);
 
 	if (r == 0)
 		r = open_vms(s->state_dir, 0755, 0700, NO_GROUP, &i->state_fd, e);
 	if (r == 0)
-		r = open_vms(s->run_dir, shared ? 0755 : 0700, shared ? 0750 : 0700,
+		r = open_vms(s->run_dir, reached ? 0755 : 0700, shared ? 0750 : 0700,
 			     i->gid, &i->run_fd, e);
 	if (r == 0)
 		r = take_locks(s, i, e);
@@ -231,7 +243,7 @@ int instance_open(const struct settings *s, struct instance *ret, struct rpc_err
 
 	for (size_t n = 0; n < INSTANCE_LOCKS; n++)
 		i.lock_fds[n] = -1;
-	i.gid = group_of(s);
+	i.gid = group_id(s->group);
 	r = open_all(s, &i, e);
 	if (r < 0) {
 		instance_close(&i, s);

@@ -117,6 +117,7 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		{ "socket", &s->socket },         { "vmwp", &s->vmwp },
 		{ "vmvhd", &s->vmvhd },           { "vmnat", &s->vmnat },
 		{ "kvm_device", &s->kvm_device }, { "group", &s->group },
+		{ "view_group", &s->view_group },
 	};
 
 	if (r != 0)
@@ -136,13 +137,14 @@ static int take_member(struct settings *s, const char *path, const char *key,
 	if (strcmp(key, "vhd_folders") == 0)
 		return take_folders(s, path, member, e);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		bool is_path =
+			members[i].to != &s->group && members[i].to != &s->view_group;
+
 		if (strcmp(members[i].name, key) != 0)
 			continue;
-		if (!value || (value[0] != '/' && members[i].to != &s->group))
+		if (!value || (value[0] != '/' && is_path))
 			return rpc_error_set(e, -EINVAL, "%s: %s: must be %s", path, key,
-					     members[i].to == &s->group
-						     ? "a string"
-						     : "an absolute path");
+					     is_path ? "an absolute path" : "a string");
 		if (!*members[i].to)
 			*members[i].to = strdup(value);
 		return 0;
@@ -250,13 +252,15 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 		s->kvm_device = strdup("/dev/kvm");
 	if (!s->group)
 		s->group = strdup(root ? "vmms" : "");
+	if (!s->view_group)
+		s->view_group = strdup(root ? "vmms-view" : "");
 	if (!s->worker_uids.count)
 		s->worker_uids =
 			(struct uid_range){ DEFAULT_UIDS_FIRST, DEFAULT_UIDS_COUNT };
 	if (!s->log_level)
 		s->log_level = LOG_LVL_INFO;
 	if (!s->socket || !s->vmwp || !s->vmvhd || !s->vmnat || !s->kvm_device ||
-	    !s->group)
+	    !s->group || !s->view_group)
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -315,5 +319,6 @@ void settings_done(struct settings *s)
 	free(s->vmnat);
 	free(s->kvm_device);
 	free(s->group);
+	free(s->view_group);
 	*s = (struct settings){ 0 };
 }

@@ -20,6 +20,7 @@ struct settings {
 	char **vhd_folders; /* where parents of disk images may lie, beside the image's own folder; ends with NULL; NULL: none */
 	char *kvm_device;   /* /dev/kvm */
 	char *group;        /* whose members may call; "" none. root: vmms; else none */
+	char *view_group;   /* whose members may look; root: vmms-view; else none */
 	int log_level;      /* enum log_level; 0: not said */
 	bool no_sandbox;    /* for debugging */
 	struct uid_range {  /* of workers' own users; root only */

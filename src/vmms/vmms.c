@@ -11,6 +11,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "vmms/audit.h"
 #include "vmms/spawn.h"
 #include "vmms/store.h"
 #include "vmms/vhd.h"
@@ -35,8 +36,14 @@ static struct ratelimit changes = { .interval_ms = 1000, .burst = 200 };
 
 static void tell(struct vmms *v, struct vm *vm, const char *type, const char *text)
 {
+	unsigned int dropped;
+
 	events_add(v->events, type, vm, "%s: %s", vm->config.name, text);
-	log_ratelimited(&changes, LOG_LVL_INFO, "%s: %s", vm->config.name, text);
+	if (!ratelimit_ok(&changes, &dropped))
+		return;
+	if (dropped)
+		log_info("%u similar lines dropped", dropped);
+	audit_log_vm(LOG_LVL_INFO, vm, "%s", text);
 }
 
 static void tell_crash(struct vmms *v, struct vm *vm)
@@ -219,6 +226,8 @@ static int serve(struct vmms *v, struct rpc_error *e)
 		.ctx = v,
 		.limits = { .line_max = CONN_LINE_MAX, .out_max = OUT_MAX },
 		.group = v->settings.group[0] ? v->settings.group : NULL,
+		.view_group = v->settings.view_group[0] ? v->settings.view_group : NULL,
+		.audit = audit_call,
 	};
 	int r = rpc_server_new(v->base, v->instance.listen_fd, &config, &v->server);
 

@@ -33,11 +33,11 @@ def the_unit(folder):
 
 
 def the_group(folder):
-    """sysusers.d makes the group"""
+    """sysusers.d makes the groups"""
     os.makedirs(f'{folder}/etc')
     run('systemd-sysusers', f'--root={folder}', os.path.abspath(sysusers))
     with open(f'{folder}/etc/group', encoding='utf-8') as f:
-        assert re.search(r'^vmms:x:\d+:$', f.read(), re.M)
+        assert len(re.findall(r'^vmms(?:-view)?:x:\d+:$', f.read(), re.M)) == 2
 
 
 def the_folders(folder):
