@@ -11,6 +11,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "vmms/disks_priv.h"
+#include "vmms/reservations.h"
 #include "vmms/store.h"
 #include "vmms/worker.h"
 
@@ -111,6 +112,11 @@ static void undo(const struct change *c)
 static void change_end(struct change *c)
 {
 	c->vm->drives_busy = false;
+	reservations_sweep(&c->v->registry, c->v->instance.state_fd);
+}
+
+static void change_free(struct change *c)
+{
 	json_decref(c->before);
 	free(c);
 }
@@ -142,12 +148,13 @@ static void on_changed(void *arg, const json_t *result, const struct rpc_error *
 		e = NULL;
 	if (e && !(c->is_detach && e->err == -ETIMEDOUT))
 		undo(c);
+	change_end(c);
 	if (e)
 		say_failed(c, e);
 	else
 		rpc_call_reply(c->call,
 			       c->is_detach ? json_object() : disk_doc(c->vm, &c->at));
-	change_end(c);
+	change_free(c);
 }
 
 static struct change *change_new(struct vmms *v, struct vm *vm, struct rpc_call *call,
@@ -224,10 +231,11 @@ void disk_change_run(struct vmms *v, struct vm *vm, struct rpc_call *call,
 	} else if (adopt(v, vm, next, &e) < 0) {
 		rpc_call_error(call, &e);
 		if (c)
-			change_end(c);
+			change_free(c);
 	} else if (c) {
 		tell(c, what);
 	} else {
+		reservations_sweep(&v->registry, v->instance.state_fd);
 		rpc_call_reply(call,
 			       what->is_detach ? json_object() : disk_doc(vm, &what->at));
 	}

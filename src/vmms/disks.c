@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 #include "vmms/disks_priv.h"
 #include "vmms/images.h"
+#include "vmms/reservations.h"
 #include "vmms/worker.h"
 
 #define ATTACH_MS 30000
@@ -145,7 +146,10 @@ static int add(const struct vm *vm, const struct rpc_call *call, struct place *a
 	if (r < 0)
 		return rpc_error_set(e, r, "%s: %s", vm->config.name, why.message);
 	config_give_serials(next);
-	return 0;
+	r = images_check_once(next, e);
+	if (r < 0)
+		config_done(next);
+	return r;
 }
 
 /* Opens what a drive of the configuration to be names, with its role; nothing for a drive without medium. */
@@ -170,7 +174,7 @@ static int open_image(struct vmms *v, const struct vm *vm, const struct vm_confi
 	json_array_append_new(what->roles, json_string(role));
 	if (!d->shared)
 		return 0;
-	r = image_reservations(v->instance.state_fd, d, what->fds[0], &what->fds[1], e);
+	r = reservations_open(v->instance.state_fd, d, what->fds[0], &what->fds[1], e);
 	if (r < 0)
 		return r;
 	what->fd_count = 2;
@@ -256,6 +260,7 @@ static bool same_but_policies(const struct drive_config *a, const struct drive_c
 	return x && y && json_equal(x, y);
 }
 
+/* What was attached twice before may stay so, but nothing new. */
 static int check_set(const struct vm *vm, const struct vm_config *next,
 		     const struct place *at, struct rpc_error *e)
 {
@@ -274,7 +279,10 @@ static int check_set(const struct vm *vm, const struct vm_config *next,
 			"min_iops, max_iops and on_error can change now; stop "
 			"it first, or detach the drive and attach it anew",
 			at->controller, at->lun, vm->config.name, state_name(vm->state));
-	return 0;
+	return same_but_policies(config_drive_at(&vm->config, at->controller, at->lun),
+				 to)
+		       ? 0
+		       : images_check_once(next, e);
 }
 
 void disks_set(struct rpc_call *call, void *ctx)
@@ -339,16 +347,21 @@ static void change_medium(struct vmms *v, struct rpc_call *call, const char *ver
 	json_auto_t *patch = json_pack("{s:s?}", "path", path);
 	struct config_error why;
 	struct vm_config next;
+	struct rpc_error e;
 	int r;
 
 	if (!d)
 		return;
 	what.at = (struct place){ d->controller, d->lun };
 	r = config_drive_patch(&vm->config, d->controller, d->lun, patch, &next, &why);
-	if (r < 0)
+	if (r < 0) {
 		rpc_call_fail(call, r, "%s: %s", vm->config.name, why.message);
-	else
+	} else if (path && images_check_once(&next, &e) < 0) {
+		rpc_call_error(call, &e);
+		config_done(&next);
+	} else {
 		run_with_image(v, vm, call, &what, &next);
+	}
 }
 
 void disks_insert(struct rpc_call *call, void *ctx)

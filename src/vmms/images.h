@@ -8,6 +8,7 @@
 #ifndef VMMS_IMAGES_H
 #define VMMS_IMAGES_H
 
+#include <sys/stat.h>
 #include "config/config.h"
 #include "rpc/error.h"
 #include "vmms/registry.h"
@@ -16,12 +17,6 @@
 int image_open(const struct registry *r, const struct vm *vm,
 	       const struct drive_config *d, int *ret_fd,
 	       struct rpc_error *e) __must_check;
-/*
- * The file of the reservations of a shared disk, by its open image, in the state folder: the same for every VM that has the disk. It stays; what it says outlives
- * VMs only where a guest asked for that.
- */
-int image_reservations(int state_fd, const struct drive_config *d, int image_fd,
-		       int *ret_fd, struct rpc_error *e) __must_check;
 /* A regular file to be read: `what` it is to be ("kernel"). */
 int image_open_file(const char *path, const char *what, int *ret_fd,
 		    struct rpc_error *e) __must_check;
@@ -33,6 +28,14 @@ int image_lock(const struct registry *r, const char *path, int fd, bool write,
 /* Who has an image that could not be locked: "the VM web1", "job 3", "process 12 (qemu-img)", "another process". */
 void image_holder(const struct registry *r, const struct vm *self, int fd, bool write,
 		  char *ret, size_t size);
+/*
+ * That no file is two drives of a VM, unless both only read it. By device and inode, or by name what is not there yet. -EINVAL.
+ */
+int images_check_once(const struct vm_config *c, struct rpc_error *e) __must_check;
+/* Whether two are one file, or one device. */
+bool image_same_file(const struct stat *a, const struct stat *b);
+/* Whether two paths lead to one file or device that is there. */
+bool image_same(const char *a, const char *b);
 /* A VM, in whatever state, of which this is a drive; NULL: none. */
 const struct vm *image_attached(const struct registry *r, int fd);
 

@@ -10,6 +10,8 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "vmms/images.h"
+#include "vmms/reservations.h"
 #include "vmms/store.h"
 #include "vmms/vmms.h"
 #include "vmms/wait.h"
@@ -38,6 +40,8 @@ static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 	struct vm *vm;
 	int r = check_new_name(v, c->name, e);
 
+	if (r == 0)
+		r = images_check_once(c, e);
 	if (r < 0)
 		return r;
 	guid_new(&id);
@@ -221,6 +225,7 @@ static int check_set(struct vmms *v, struct vm *vm, const struct vm_config *next
 
 void manage_set(struct rpc_call *call, void *ctx)
 {
+	const json_t *patch = json_object_get(rpc_call_params(call), "patch");
 	struct vmms *v = ctx;
 	struct vm *vm = vmms_find(v, call);
 	struct vm_config next, before;
@@ -230,14 +235,14 @@ void manage_set(struct rpc_call *call, void *ctx)
 
 	if (!vm)
 		return;
-	r = config_patch(&vm->config, json_object_get(rpc_call_params(call), "patch"),
-			 &next, &why);
+	r = config_patch(&vm->config, patch, &next, &why);
 	if (r < 0) {
 		rpc_call_fail(call, r, "%s: %s", vm->config.name, why.message);
 		return;
 	}
 	config_give_serials(&next);
-	if (check_set(v, vm, &next, &e) < 0) {
+	if ((json_object_get(patch, "scsi") && images_check_once(&next, &e) < 0) ||
+	    check_set(v, vm, &next, &e) < 0) {
 		config_done(&next);
 		rpc_call_error(call, &e);
 		return;
@@ -247,6 +252,7 @@ void manage_set(struct rpc_call *call, void *ctx)
 	registry_renamed(&v->registry, vm);
 	switch_services(vm, &before);
 	config_done(&before);
+	reservations_sweep(&v->registry, v->instance.state_fd);
 	log_info("%s: configuration changed", vm->config.name);
 	events_add(v->events, "changed", vm, "the configuration of %s was changed",
 		   vm->config.name);
@@ -274,6 +280,7 @@ void manage_delete(struct rpc_call *call, void *ctx)
 	rpc_error_set(&e, -ENOENT, "%s was deleted", vm->config.name);
 	wait_fail_all(vm, &e);
 	vm_free(vm);
+	reservations_sweep(&v->registry, v->instance.state_fd);
 	rpc_call_reply(call, json_object());
 }
 

@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "vmms/images.h"
+#include "vmms/reservations.h"
 #include "vmms/nic.h"
 #include "vmms/store.h"
 
@@ -164,7 +165,7 @@ static int add_reservations(int state_fd, const struct drive_config *d, int imag
 			    struct resources *r, struct rpc_error *e)
 {
 	char role[32];
-	int fd, n = image_reservations(state_fd, d, image_fd, &fd, e);
+	int fd, n = reservations_open(state_fd, d, image_fd, &fd, e);
 
 	if (n < 0)
 		return n;

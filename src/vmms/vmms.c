@@ -12,6 +12,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "vmms/audit.h"
+#include "vmms/reservations.h"
 #include "vmms/spawn.h"
 #include "vmms/store.h"
 #include "vmms/vhd.h"
@@ -85,6 +86,8 @@ void vmms_changed(struct vmms *v, struct vm *vm, int mask)
 		tell(v, vm, "heartbeat", text);
 	}
 	wait_settle(vm);
+	if (vm->state == VM_OFF)
+		reservations_sweep(&v->registry, v->instance.state_fd);
 }
 
 /* ---- start ---- */
@@ -267,6 +270,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 			      strerror(-r));
 	} else {
 		adopt_all(v);
+		reservations_sweep(&v->registry, v->instance.state_fd);
 		hear_workers(v);
 		clean_run_dir(v);
 		r = serve(v, e);

@@ -110,7 +110,7 @@ def hot(host):
     told = w.call('test.facts')['drives'][-1]
     assert told[0] == 'drive.attach' and told[1]['fds'] == ['scsi/0/1'], told
     assert told[1]['drive'] == on_disk(host, vm)[0, 1]
-    fails(LOCKED, 'in use', c.call, 'disk.attach', vm='t', drive={'kind': 'disk', 'path': b})
+    fails(INVALID, 'the drives 0:1 and 0:2 are the same file', c.call, 'disk.attach', vm='t', drive={'kind': 'disk', 'path': b})
     c.call('disk.set', vm='t', controller=0, lun=1, patch={'max_iops': 7, 'on_error': 'pause'})
     assert w.call('test.facts')['drives'][-1][1]['drive']['max_iops'] == 7
     fails(WRONG_STATE, 'only min_iops, max_iops and on_error can change now', c.call, 'disk.set', vm='t', controller=0,
@@ -178,12 +178,111 @@ def shared(host):
               drive=dict({'kind': 'disk', 'path': a}, **more))
     fails(INVALID, 'only a raw image or a block device can be shared', c.call, 'disk.attach', vm='t3',
           drive={'kind': 'disk', 'path': '/x.VHDX', 'shared': True})
-    for name in ('t1', 't2'):
-        c.call('disk.detach', vm=name, controller=0, lun=0)
+    kept = os.listdir(host.path('state/reservations'))
+    c.call('disk.detach', vm='t1', controller=0, lun=0)
+    c.call('vm.set', vm='t2', patch={'notes': 'x'})
+    assert os.listdir(host.path('state/reservations')) == kept
+    c.call('disk.detach', vm='t2', controller=0, lun=0)
     assert free(a)
+    assert os.listdir(host.path('state/reservations')) == []
 
 
-TESTS = [off, wrong, hot, undone, killed, shared]
+def shared_resize(host):
+    """a shared disk that was resized by one VM: the workers of all others that have it look, and only they"""
+    c = host.start()
+    a, b = host.file('a.img'), host.file('b.img')
+    link = host.path('link.img')
+    os.symlink(a, link)
+
+    def told(vm):
+        return [p for m, p in host.worker(vm).call('test.facts')['drives'] if m == 'drive.resize']
+
+    share = {'kind': 'disk', 'shared': True}
+    ids = [make(host, c, name) for name in ('t1', 't2', 'diskless', 't4')]
+    off_one = make(host, c, 'off', run=False)
+    for name, path in (('t1', a), ('t2', link), ('t4', b)):
+        c.call('disk.attach', vm=name, drive=dict(share, path=path), controller=1)
+    c.call('vm.stop', vm='diskless', force=True)
+    for name in ('diskless', 'off'):
+        c.call('disk.attach', vm=name, drive=dict(share, path=a))
+    c.call('vm.start', vm='diskless')
+    assert c.call('disk.resize', vm='t1', controller=1, lun=0, bytes=8192) == {'bytes': 8192}
+    assert told(ids[0]) == [{'controller': 1, 'lun': 0, 'bytes': 8192}]
+    assert told(ids[1]) == [{'controller': 1, 'lun': 0}]
+    assert told(ids[2]) == [{'controller': 0, 'lun': 0}]  # it cannot: a line in the log, no error to who asked
+    assert told(ids[3]) == []
+    assert "diskless: its guest does not see the new size of 0:0: the fake cannot; tell it with 'vmctl disk resize " \
+        "diskless 0:0'" in host.logged()
+    assert off_one and c.call('disk.resize', vm='off', controller=0, lun=0, bytes=16384) == {'bytes': 16384}
+    assert [len(told(i)) for i in ids] == [2, 2, 2, 0] and os.path.getsize(a) == 16384
+
+
+def reservations(host):
+    """files of reservations: they go with the last configuration, and what a killed vmms left goes at the next start"""
+    c = host.start()
+    a, b = host.file('a.img'), host.file('b.img')
+    share = [{'drives': [drive(0, a, shared=True)]}]
+
+    def there():
+        return sorted(os.listdir(host.path('state/reservations')))
+
+    for name in ('t1', 't2', 't3'):
+        c.call('vm.create', config=host.config(name, scsi=share))
+    c.call('vm.start', vm='t1')
+    name, = there()
+    c.call('vm.stop', vm='t1', force=True)
+    c.call('vm.delete', vm='t1')
+    c.call('vm.set', vm='t2', patch={'scsi': []})
+    assert there() == [name]
+    host.kill()
+    for more in ('file-1-2', 'block-77', 'other', 'file-3-4'):
+        host.file('state/reservations/' + more, b'')
+    os.rename(a, a + '.away')
+    with open(host.path('state/reservations/file-3-4'), 'r+b') as worker:
+        fcntl.fcntl(worker, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_RDLCK, 0, 1, 1, 0))
+        c = host.start()
+        assert there() == ['block-77', 'file-1-2', 'file-3-4', name, 'other']  # it may be any of them
+        os.rename(a + '.away', a)
+        host.kill()
+        c = host.start()
+        assert there() == ['file-3-4', name, 'other']
+    c.call('vm.delete', vm='t2')
+    assert there() == [name, 'other']
+    c.call('vm.set', vm='t3', patch={'scsi': [{'drives': [drive(0, b)]}]})
+    assert there() == ['other']
+
+
+def twice(host):
+    """one file as two drives of a VM is refused when it is asked for, by whatever name; two readers may have it"""
+    c = host.start()
+    a, b, iso = host.file('a.img'), host.file('b.img'), host.file('c.iso')
+    link, gone = host.path('link.img'), host.path('gone.img')
+    os.symlink(a, link)
+    words = '0:0 and 0:1 are the same file, '
+    for first, second in ((a, a), (a, link), (gone, gone)):
+        fails(INVALID, words + second, c.call, 'vm.create',
+              config=host.config('no', scsi=[{'drives': [drive(0, first), drive(1, second)]}]))
+    fails(INVALID, words + a, c.call, 'vm.create', config=host.config(
+        'no', scsi=[{'drives': [drive(0, a), drive(1, a, read_only=True)]}]))
+    fails(INVALID, words + a, c.call, 'vm.create', config=host.config(
+        'no', scsi=[{'drives': [drive(0, a, shared=True), drive(1, a, shared=True)]}]))
+    assert c.call('vm.list')['vms'] == []
+    vm = make(host, c, 't', a, b, run=False)
+    c.call('disk.attach', vm='t', drive={'kind': 'dvd', 'path': iso})
+    c.call('disk.attach', vm='t', drive={'kind': 'dvd', 'path': iso})
+    before = on_disk(host, vm)
+    fails(INVALID, '0:0 and 1:0 are', c.call, 'disk.attach', vm='t', drive={'kind': 'disk', 'path': link}, controller=1)
+    fails(INVALID, words, c.call, 'disk.set', vm='t', controller=0, lun=1, patch={'path': link})
+    fails(INVALID, '0:0 and 0:2', c.call, 'dvd.insert', vm='t', path=a)
+    fails(INVALID, words, c.call, 'vm.set', vm='t', patch={'scsi': [{'drives': [drive(0, b), drive(1, b)]}]})
+    assert on_disk(host, vm) == before
+    # Two VMs may name it; the second to start is refused.
+    make(host, c, 'u', a)
+    fails(LOCKED, 'in use by the VM u', c.call, 'vm.start', vm='t')
+    c.call('disk.set', vm='t', controller=0, lun=0, patch={'max_iops': 5})
+
+
+TESTS = [off, wrong, hot, undone, killed, shared, shared_resize, reservations, twice]
 
 if __name__ == '__main__':
     sys.exit(main(TESTS, *sys.argv[1:3]))
