@@ -22,9 +22,11 @@
  *           "shared": false } ] } ],        a raw disk that other VMs may have too, with common reservations
  *     "disk_channels": 0,                   of each controller, at most one a VP; 0: config_disk_channels() decides
  *     "nics": [ {                           up to 8 network adapters, by their number
- *         "kind": "user" | "tap" | "none",  required
+ *         "kind": "user" | "tap" | "switch" | "none",  required
  *         "mac": "00:15:5d:…" | null,       null: one of the VM's own, the same at each start
  *         "tap": "tap0" | null,             for "tap", required: the host's interface
+ *         "switch": "lan" | null,           for "switch", required: the virtual switch's name
+ *         "port": { … },                    for "switch": see config/nic_port.h
  *         "host_loopback": false,           for "user": the gateway leads to the host's 127.0.0.1
  *         "forwards": [ { "protocol": "tcp" | "udp", "address": "127.0.0.1",
  *                         "port": 2222, "guest_port": 22 } ] } ],   for "user", up to 16
@@ -42,6 +44,8 @@
 #define CONFIG_CONFIG_H
 
 #include <jansson.h>
+#include "config/nic_port.h"
+#include "util/guid.h"
 #include "util/macros.h"
 
 #define CONFIG_SCHEMA 1
@@ -64,7 +68,7 @@
 #define CONFIG_SERIAL_MAX 32u
 #define CONFIG_IOPS_MAX 1000000000u
 
-enum nic_kind { NIC_NONE, NIC_USER, NIC_TAP };
+enum nic_kind { NIC_NONE, NIC_USER, NIC_TAP, NIC_SWITCH };
 
 struct nic_forward {
 	bool udp;
@@ -77,6 +81,8 @@ struct nic_config {
 	bool has_mac;
 	uint8_t mac[CONFIG_MAC_BYTES];
 	char tap[16]; /* IFNAMSIZ */
+	char switch_name[CONFIG_NAME_SIZE];
+	struct nic_port port; /* of the switch */
 	bool host_loopback;
 	struct nic_forward forwards[CONFIG_FORWARDS_MAX];
 	size_t forward_count;
@@ -117,10 +123,6 @@ struct vm_config {
 	enum on_triple_fault on_triple_fault;
 };
 
-struct config_error {
-	char message[400];
-};
-
 /* From a parsed text. On an error *ret is untouched. The caller ends it with config_done(). -EINVAL, -ENOMEM. */
 int config_from_json(const json_t *text, struct vm_config *ret,
 		     struct config_error *e) __must_check;
@@ -138,6 +140,9 @@ json_t *config_nic_to_json(const struct nic_config *n);
 int config_nic_from_json(const json_t *text, struct nic_config *ret,
 			 struct config_error *e) __must_check;
 const char *config_nic_kind(enum nic_kind kind);
+/* The address that adapter `index` of this VM has: the one configured, or Microsoft's block and a part of its own, the same at each start. */
+void config_nic_mac(const struct guid *vm, unsigned int index, const struct nic_config *n,
+		    uint8_t ret[CONFIG_MAC_BYTES]);
 /* "00:15:5d:01:02:03". -EINVAL. */
 int config_parse_mac(const char *text, uint8_t ret[CONFIG_MAC_BYTES]) __must_check;
 void config_done(struct vm_config *c);

@@ -12,6 +12,7 @@ static const char *const kinds[] = {
 	[NIC_NONE] = "none",
 	[NIC_USER] = "user",
 	[NIC_TAP] = "tap",
+	[NIC_SWITCH] = "switch",
 };
 
 static __printf(2, 3) int bad(struct config_error *e, const char *fmt, ...)
@@ -39,7 +40,7 @@ static int read_kind(struct nic_config *n, const json_t *v, struct config_error 
 			return 0;
 		}
 	}
-	return bad(e, "kind: must be \"user\", \"tap\" or \"none\"");
+	return bad(e, "kind: must be \"user\", \"tap\", \"switch\" or \"none\"");
 }
 
 int config_parse_mac(const char *text, uint8_t ret[CONFIG_MAC_BYTES])
@@ -82,6 +83,31 @@ static int read_tap(struct nic_config *n, const json_t *v, struct config_error *
 	    strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
 		return bad(e, "tap: must be the name of a tap interface");
 	strcpy(n->tap, s);
+	return 0;
+}
+
+static int read_switch(struct nic_config *n, const json_t *v, struct config_error *e)
+{
+	const char *s = json_string_value(v);
+	struct config_error inner;
+
+	if (json_is_null(v))
+		return 0;
+	if (!s)
+		return bad(e, "switch: must be the name of a virtual switch");
+	if (config_check_name(s, &inner) < 0)
+		return bad(e, "switch: %.300s", inner.message);
+	strcpy(n->switch_name, s);
+	return 0;
+}
+
+static int read_port_settings(struct nic_config *n, const json_t *v,
+			      struct config_error *e)
+{
+	struct config_error inner;
+
+	if (nic_port_from_json(v, &n->port, &inner) < 0)
+		return bad(e, "port: %.300s", inner.message);
 	return 0;
 }
 
@@ -159,9 +185,13 @@ static const struct {
 	const char *name;
 	int (*read)(struct nic_config *n, const json_t *v, struct config_error *e);
 } members[] = {
-	{ "kind", read_kind },         { "mac", read_mac },
-	{ "tap", read_tap },           { "host_loopback", read_loopback },
+	{ "kind", read_kind },
+	{ "mac", read_mac },
+	{ "tap", read_tap },
+	{ "host_loopback", read_loopback },
 	{ "forwards", read_forwards },
+	{ "switch", read_switch },
+	{ "port", read_port_settings },
 };
 
 static int read_member(struct nic_config *n, const char *key, const json_t *v,
@@ -195,6 +225,12 @@ int config_nic_from_json(const json_t *text, struct nic_config *ret,
 		return bad(e, "tap: %s",
 			   n.kind == NIC_TAP ? "is missing"
 					     : "is for an adapter of kind \"tap\"");
+	if ((n.kind == NIC_SWITCH) != (n.switch_name[0] != 0))
+		return bad(e, "switch: %s",
+			   n.kind == NIC_SWITCH ? "is missing"
+						: "is for an adapter of kind \"switch\"");
+	if (n.kind != NIC_SWITCH && json_object_get(text, "port"))
+		return bad(e, "port: is for an adapter of kind \"switch\"");
 	if (n.kind != NIC_USER && (n.forward_count || n.host_loopback))
 		return bad(e, "%s: is for an adapter of kind \"user\"",
 			   n.forward_count ? "forwards" : "host_loopback");
@@ -211,9 +247,25 @@ static json_t *mac_to_json(const struct nic_config *n)
 			  : json_null();
 }
 
+void config_nic_mac(const struct guid *vm, unsigned int index, const struct nic_config *n,
+		    uint8_t ret[CONFIG_MAC_BYTES])
+{
+	struct guid instance;
+	char place[16];
+
+	if (n->has_mac) {
+		memcpy(ret, n->mac, CONFIG_MAC_BYTES);
+		return;
+	}
+	snprintf(place, sizeof(place), "nic/%u", index);
+	guid_derive(vm, place, &instance);
+	memcpy(ret, (uint8_t[]){ 0x00, 0x15, 0x5d }, 3);
+	memcpy(ret + 3, instance.b + sizeof(instance.b) - 3, 3);
+}
+
 json_t *config_nic_to_json(const struct nic_config *n)
 {
-	json_t *forwards = json_array();
+	json_t *forwards = json_array(), *all;
 
 	for (size_t i = 0; i < n->forward_count; i++) {
 		const struct nic_forward *f = &n->forwards[i];
@@ -226,7 +278,12 @@ json_t *config_nic_to_json(const struct nic_config *n)
 						address, "port", (int)f->port,
 						"guest_port", (int)f->guest_port));
 	}
-	return json_pack("{s:s, s:o, s:s?, s:b, s:o}", "kind", kinds[n->kind], "mac",
-			 mac_to_json(n), "tap", n->tap[0] ? n->tap : NULL,
-			 "host_loopback", n->host_loopback, "forwards", forwards);
+	all = json_pack("{s:s, s:o, s:s?, s:b, s:o}", "kind", kinds[n->kind], "mac",
+			mac_to_json(n), "tap", n->tap[0] ? n->tap : NULL, "host_loopback",
+			n->host_loopback, "forwards", forwards);
+	if (n->kind == NIC_SWITCH) {
+		json_object_set_new(all, "switch", json_string(n->switch_name));
+		json_object_set_new(all, "port", nic_port_to_json(&n->port));
+	}
+	return all;
 }

@@ -210,6 +210,9 @@ int nic_open(struct event_base *base, const struct settings *s, const char *vm_n
 		r = open_user(base, s, name, nic, log_fd, &fd, &inner);
 	else if (nic->kind == NIC_TAP)
 		r = open_tap(nic, &fd, &inner);
+	else if (nic->kind == NIC_SWITCH)
+		r = rpc_error_set(&inner, -ENOENT, "there is no virtual switch called %s",
+				  nic->switch_name);
 	if (r < 0)
 		return rpc_error_set(e, r, "network adapter %u: %s", index,
 				     inner.message);

@@ -10,13 +10,6 @@
 #include "vmwp/machine_priv.h"
 #include "vsp/netvsp/netvsp.h"
 
-/* Microsoft's block, as Hyper-V gives; the rest is of the VM and the adapter, the same at each start. */
-static void own_mac(const struct guid *id, uint8_t ret[CONFIG_MAC_BYTES])
-{
-	memcpy(ret, (uint8_t[]){ 0x00, 0x15, 0x5d }, 3);
-	memcpy(ret + 3, id->b + sizeof(id->b) - 3, 3);
-}
-
 static int back_end(const struct nic_config *config, int fd_, struct nic **ret)
 {
 	cleanup_fd int fd = fd_;
@@ -26,6 +19,7 @@ static int back_end(const struct nic_config *config, int fd_, struct nic **ret)
 	case NIC_USER:
 		return nic_socket_new(take_fd(&fd), ret);
 	case NIC_TAP:
+	case NIC_SWITCH: /* a tap that vmms made */
 		tap = take_fd(&fd);
 		return nic_tap_new(&tap, 1, true, ret);
 	default:
@@ -56,10 +50,7 @@ int machine_nic_attach(struct machine *m, unsigned int index,
 	snprintf(name, sizeof(name), "Network adapter %u", index);
 	params.name = name;
 	guid_derive(&m->env.id, place, &params.instance);
-	if (config->has_mac)
-		memcpy(params.mac, config->mac, sizeof(params.mac));
-	else
-		own_mac(&params.instance, params.mac);
+	config_nic_mac(&m->env.id, index, config, params.mac);
 	r = back_end(config, take_fd(&fd), &params.nic);
 	if (r < 0)
 		return machine_fail(error, r, "cannot use network adapter %u: %s", index,
