@@ -21,7 +21,8 @@ struct cuts {
 	struct disk *(*open)(int fd);
 	struct disk *(*open_changed)(int fd); /* after the change; NULL: as open */
 	/* What a unit at `at` of its block reads as from the change on; NULL: as before. */
-	uint32_t (*shown)(unsigned int block, uint64_t at, uint32_t value);
+	uint32_t (*shown)(const struct cuts *c, unsigned int block, uint64_t at,
+			  uint32_t value);
 	void (*check)(int fd, size_t cut); /* ends the test where it finds anything */
 };
 
@@ -33,12 +34,21 @@ void cuts_record(const struct cuts *c, uint64_t seed);
  * The same guest, and then `change`, of which every point is cut: the content must be there throughout. The changes before are durable.
  */
 void cuts_record_change(const struct cuts *c, uint64_t seed, void (*change)(int fd));
-/* Cuts at each point of the tape; returns how many it made. */
-size_t cuts_verify(const struct cuts *c);
-/* The same while the image that a cut at `point` left is opened and closed, on a tape of its own: cuts_record() is needed again after it. */
-size_t cuts_verify_replay(const struct cuts *c, size_t point);
+/* Cuts at each point of the tape. */
+void cuts_verify(const struct cuts *c);
+/*
+ * The same while the image that a cut at `point` left is opened, a block is made, and it is closed, on a tape of its own: cuts_record() is needed again
+ * after it.
+ */
+void cuts_verify_replay(const struct cuts *c, size_t point);
 
-/* How many times as many cuts shall be made as usual: the environment's CUTS, or 1. */
+/* How many times as many cuts shall be made as usual: the environment's CUTS, or 1. Each time with other seeds. */
 unsigned int cuts_times(void);
+/* Cuts that this test made; a test that cuts by itself adds to it. */
+extern size_t cuts_made;
+
+/* Fixtures of Check: the count begins, and is printed. */
+void cuts_setup(void);
+void cuts_teardown(void);
 
 #endif

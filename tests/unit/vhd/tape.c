@@ -56,7 +56,9 @@ static uint8_t *own(struct mem *m, uint64_t page)
 {
 	uint8_t *copy;
 
-	ck_assert_uint_lt(page, PAGES);
+	/* Not by an assertion: each one that holds is written down. */
+	if (page >= PAGES)
+		ck_abort_msg("a file is longer than this test's can be");
 	if (m->owned[page])
 		return m->pages[page];
 	copy = calloc(1, PAGE);
@@ -105,7 +107,8 @@ static int mem_read(const struct mem *m, uint64_t off, uint8_t *data, uint64_t l
 
 static struct mem *mem_of(int fd)
 {
-	ck_assert(fd == TAPE_LIVE || fd == TAPE_CUT);
+	if (fd != TAPE_LIVE && fd != TAPE_CUT)
+		ck_abort_msg("%d is no file of this test", fd);
 	return fd == TAPE_LIVE ? &live : &left;
 }
 

@@ -1,45 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Power cuts under VHD: see cuts.h. */
+/* Power cuts under VHD: see cuts.h. A few thousand each time; CUTS=N makes N times as many, over as many seeds. */
 #include "vhd/vhd.h"
 
 #include <string.h>
+#include "proto/vhd.h"
 #include "unit/test.h"
 #include "unit/vhd/cuts.h"
+#include "unit/vhd/fakes.h"
 #include "unit/vhd/tape.h"
 #include "vhd/file.h"
 
 #define BLOCK (32u << 10)
 #define DISK_BYTES (1ull << 30)
+#define SEED 0x9e3779b97f4a7c15
 
 static struct image_error error;
 
-/* ---- a parent of one value ---- */
-
-static void no_close(struct disk *d)
-{
-}
-
-static struct disk_extent parent_map(struct disk *d, uint64_t off, uint64_t len)
-{
-	return (struct disk_extent){
-		.place = DISK_PLACE_DATA, .fd = TAPE_PARENT, .offset = off, .bytes = len
-	};
-}
-
-static const struct disk_ops parent_ops = { .format = "parent",
-					    .close = no_close,
-					    .map = parent_map };
-
 static struct disk *parent(void)
 {
-	static const struct disk_info info = { .logical_bytes = 512,
-					       .physical_bytes = 512,
-					       .read_only = true,
-					       .content_id = { { 1 } } };
-	static struct disk d;
-
-	disk_init(&d, &parent_ops, &info, DISK_BYTES);
-	return &d;
+	return fakes_parent(DISK_BYTES);
 }
 
 /* ---- images ---- */
@@ -101,6 +80,7 @@ static const struct cuts kinds[] = {
 	  .distance = 41ull << 20,
 	  .steps = 150,
 	  .reopen = 60,
+	  .a_point = 1,
 	  .make = make_dynamic,
 	  .open = open_dynamic,
 	  .check = check_image },
@@ -110,18 +90,54 @@ static const struct cuts kinds[] = {
 	  .fresh = TAPE_PARENT_VALUE,
 	  .steps = 150,
 	  .reopen = 60,
+	  .a_point = 1,
 	  .make = make_child,
 	  .open = open_child,
 	  .check = check_image },
 };
 
-START_TEST(every_cut_leaves_what_was_flushed)
+START_TEST(a_guest_writes)
 {
-	struct cuts c = kinds[_i];
+	for (unsigned int i = 0; i < cuts_times(); i++) {
+		cuts_record(&kinds[_i], SEED + i);
+		cuts_verify(&kinds[_i]);
+	}
+	ck_assert_uint_gt(cuts_made, 500 * cuts_times());
+}
+END_TEST
 
-	c.a_point = cuts_times();
-	cuts_record(&c, 0x9e3779b97f4a7c15 + (uint64_t)_i);
-	ck_assert_uint_gt(cuts_verify(&c), 500 * cuts_times());
+/* What a cut left is used on, which begins by making its footers whole, and is cut again. */
+START_TEST(what_a_cut_left_is_cut)
+{
+	for (unsigned int i = 0; i < 24 * cuts_times(); i++) {
+		const struct cuts *c = &kinds[i % 2];
+
+		cuts_record(c, SEED + i / 24);
+		cuts_verify_replay(c, (i * 7919 + 100) % tape_len());
+	}
+}
+END_TEST
+
+/* The footer at the end comes last: what lacks it is found to be damaged, or is no image. */
+START_TEST(a_create_is_cut)
+{
+	uint64_t seed = SEED;
+
+	for (unsigned int i = 0; i < 20 * cuts_times(); i++) {
+		tape_reset();
+		tape_start();
+		kinds[i % 2].make(TAPE_LIVE);
+		for (size_t cut = 0; cut <= tape_len(); cut++, cuts_made++) {
+			struct image_check found;
+
+			tape_cut(cut, &seed);
+			if (vhd_check(TAPE_CUT, &found, NULL, &error) == 0 &&
+			    !found.errors)
+				disk_unref(kinds[i % 2].open(TAPE_CUT));
+			else
+				ck_assert_uint_lt(cut, tape_len());
+		}
+	}
 }
 END_TEST
 
@@ -147,6 +163,18 @@ static void grow_and_shrink(int fd)
 	ck_assert_msg(vhd_resize(fd, DISK_BYTES, true, &error) == 0, "%s", error.message);
 }
 
+/* The copy of the footer is damaged, which is told until it is mended. */
+static void damage_and_repair(int fd)
+{
+	static const uint8_t junk[VHD_SECTOR_BYTES] = { 1 };
+	struct image_check found;
+
+	ck_assert_int_eq(file_write(fd, junk, sizeof(junk), 0), 0);
+	ck_assert_int_eq(file_sync(fd), 0);
+	ck_assert_msg(vhd_repair(fd, &found, NULL, &error) == 0, "%s", error.message);
+	ck_assert_uint_eq(found.mended, 1);
+}
+
 static void set_parent(int fd)
 {
 	const struct image_new_parent p = { .disk = parent(),
@@ -168,6 +196,14 @@ static void check_size(int fd, size_t cut)
 		      "cut %zu: %llu bytes", cut, (unsigned long long)info.disk_bytes);
 }
 
+static void check_damaged(int fd, size_t cut)
+{
+	struct image_check found;
+
+	ck_assert_msg(vhd_check(fd, &found, NULL, &error) == 0, "%s", error.message);
+	ck_assert_msg(found.errors <= 1, "cut %zu: %s", cut, found.first);
+}
+
 static void check_parent(int fd, size_t cut)
 {
 	static struct image_parent found;
@@ -186,19 +222,78 @@ static const struct {
 } changes[] = {
 	{ 0, compact, check_image },
 	{ 0, grow_and_shrink, check_size },
+	{ 0, damage_and_repair, check_damaged },
 	{ 1, grow, check_size },
 	{ 1, set_parent, check_parent },
 };
 
-START_TEST(every_cut_of_a_change_leaves_the_content)
+START_TEST(the_image_changes)
 {
 	struct cuts c = kinds[changes[_i].kind];
 
-	c.steps = 120;
-	c.a_point = 2 * cuts_times();
+	c.steps = 60;
+	c.a_point = 6;
 	c.check = changes[_i].check;
-	cuts_record_change(&c, 0x2545f4914f6cdd1d + (uint64_t)_i, changes[_i].change);
-	ck_assert_uint_gt(cuts_verify(&c), 15 * cuts_times());
+	for (unsigned int i = 0; i < cuts_times(); i++) {
+		cuts_record_change(&c, SEED + 1000 * i, changes[_i].change);
+		cuts_verify(&c);
+	}
+	ck_assert_uint_gt(cuts_made, 0);
+}
+END_TEST
+
+/* ---- a merge ---- */
+
+static struct disk *open_both(int fd)
+{
+	return fakes_child(&kinds[0], open_dynamic(fd));
+}
+
+static struct disk *open_all_three(int fd)
+{
+	return fakes_child(&kinds[1], open_child(fd));
+}
+
+static unsigned int merge_kind;
+
+static void merge(int fd)
+{
+	static const struct guid id = { { 2 } };
+
+	fakes_merge(&kinds[merge_kind], merge_kind ? open_child(fd) : open_dynamic(fd));
+	ck_assert_msg(vhd_set_content_id(fd, &id, &error) == 0, "%s", error.message);
+}
+
+/* Begun again, it comes to its end. */
+static void check_merge(int fd, size_t cut)
+{
+	static unsigned int n;
+	struct image_info info;
+
+	check_image(fd, cut);
+	if (n++ % 8)
+		return;
+	merge(fd);
+	check_image(fd, cut);
+	ck_assert_int_eq(vhd_info(fd, &info, &error), 0);
+	ck_assert_uint_eq(info.content_id.b[0], 2);
+}
+
+START_TEST(a_merge_is_cut)
+{
+	struct cuts c = kinds[_i];
+
+	merge_kind = (unsigned int)_i;
+	c.steps = 60;
+	c.a_point = 6;
+	c.shown = fakes_shown;
+	c.open_changed = _i ? open_all_three : open_both;
+	c.check = check_merge;
+	for (unsigned int i = 0; i < cuts_times(); i++) {
+		cuts_record_change(&c, SEED + i, merge);
+		cuts_verify(&c);
+	}
+	ck_assert_uint_gt(cuts_made, 0);
 }
 END_TEST
 
@@ -221,16 +316,17 @@ static void check_fixed(size_t cut)
 	for (off = 0; off < info.disk_bytes; off += DATA) {
 		ck_assert_int_eq(file_read(TAPE_CUT, found, DATA, off), 0);
 		for (uint64_t i = 0; i < DATA; i++)
-			ck_assert_msg(found[i] == (off ? 0 : 0x77), "cut %zu: byte %llu",
-				      cut, (unsigned long long)(off + i));
+			if (found[i] != (off ? 0 : 0x77))
+				ck_abort_msg("cut %zu: byte %llu", cut,
+					     (unsigned long long)(off + i));
 	}
 }
 
-START_TEST(every_cut_of_a_fixed_images_resize)
+START_TEST(a_fixed_images_resize_is_cut)
 {
 	struct image_create_params p = { .format = IMAGE_VHD, .disk_bytes = 2 * DATA };
 	static uint8_t data[DATA];
-	uint64_t seed = 0x9e3779b97f4a7c15;
+	uint64_t seed = SEED;
 
 	tape_reset();
 	ck_assert_int_eq(image_create(TAPE_LIVE, &p, &error), 0);
@@ -241,7 +337,7 @@ START_TEST(every_cut_of_a_fixed_images_resize)
 	ck_assert_int_eq(vhd_resize(TAPE_LIVE, DATA, true, &error), 0);
 	ck_assert_int_eq(vhd_resize(TAPE_LIVE, 2 * DATA, false, &error), 0);
 	for (size_t cut = 0; cut <= tape_len(); cut++) {
-		for (unsigned int i = 0; i < 4 * cuts_times(); i++) {
+		for (unsigned int i = 0; i < 4 * cuts_times(); i++, cuts_made++) {
 			tape_cut(cut, &seed);
 			check_fixed(cut);
 		}
@@ -254,11 +350,14 @@ static Suite *suite(void)
 	Suite *s = suite_create("vhd_cuts");
 	TCase *t = tcase_create("vhd_cuts");
 
-	tcase_set_timeout(t, 300);
-	tcase_add_loop_test(t, every_cut_leaves_what_was_flushed, 0, ARRAY_SIZE(kinds));
-	tcase_add_loop_test(t, every_cut_of_a_change_leaves_the_content, 0,
-			    ARRAY_SIZE(changes));
-	tcase_add_test(t, every_cut_of_a_fixed_images_resize);
+	tcase_set_timeout(t, 3600);
+	tcase_add_checked_fixture(t, cuts_setup, cuts_teardown);
+	tcase_add_test(t, a_create_is_cut);
+	tcase_add_loop_test(t, the_image_changes, 0, ARRAY_SIZE(changes));
+	tcase_add_test(t, a_fixed_images_resize_is_cut);
+	tcase_add_loop_test(t, a_merge_is_cut, 0, ARRAY_SIZE(kinds));
+	tcase_add_test(t, what_a_cut_left_is_cut);
+	tcase_add_loop_test(t, a_guest_writes, 0, ARRAY_SIZE(kinds));
 	suite_add_tcase(s, t);
 	return s;
 }
