@@ -101,6 +101,16 @@ class Vmms:
             raise lablib.LabFailure("%s: %s" % (method, answer["error"]))
         return answer["result"]
 
+    def job(self, *words, seconds=lablib.PATIENCE):
+        """Run a job by vmctl, to its end; return its result. A job that failed raises."""
+        argv = [program("vmctl"), "--socket", self.socket, "--json"] + [str(word) for word in words]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=seconds, check=False)
+        last = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+        if last.get("state") != "Completed":
+            raise lablib.LabFailure("vmctl %s: %s" % (" ".join(argv[4:]), done.stderr.decode(errors="replace").strip()))
+        return last["result"]
+
     def vmctl(self, *words, check=True, seconds=lablib.PATIENCE):
         """Run vmctl --json; return what it printed, parsed. Without check: (status, document, stderr)."""
         argv = [program("vmctl"), "--socket", self.socket, "--json"] + [str(word) for word in words]
@@ -126,7 +136,8 @@ class Vm:
 
     def __init__(self, vmms, name, kernel, cpus=1, mem="256M", disks=(), dvd=None, cmdline="", root=True, quiet=True,
                  channels=0, nics=("none",)):
-        """disks: raw files, behind the root disk; nics: of --nic; root: whether it has a root disk of its own or stays in its initramfs."""
+        """disks: raw files, behind the root disk; nics: of --nic; root: True for a root disk of its own, a path for that image, which
+        stays, or False to stay in its initramfs."""
         self.vmms = vmms
         self.name = name
         self.paths = lablib.images(kernel)
@@ -137,9 +148,10 @@ class Vm:
                      "quiet " if quiet else "", "" if root else "lab.root=initramfs ", cmdline)]
         if channels:
             words += ["--disk-channels", channels]
-        if root:
+        if root is True:
             self.root = lablib.copy_disk(self.paths["root.img"], vmms.space.file(name + "-root.img"))
-            words += ["--disk", self.root]
+        if root:
+            words += ["--disk", self.root or root]
         for disk in disks:
             words += ["--disk", disk]
         for nic in nics:

@@ -11,7 +11,7 @@ from builds import Build, have
 FUZZ_SECONDS = int(os.environ.get('FUZZ_SECONDS', '60'))
 # Two emulated hosts fill the times in which one of them waits: for its own start, for the minute of a clock's drift.
 LAB_JOBS = 2
-LAB_LONGEST = ['test_boot.py', 'test_crash.py', 'test_time.py', 'test_data.py']
+LAB_LONGEST = ['test_boot.py', 'test_chain.py', 'test_crash.py', 'test_time.py', 'test_data.py']
 # Beyond what the tests themselves allow (lablib.TEST_SECONDS): they say more.
 LAB_SECONDS = 2700
 QUICKSTART_SECONDS = 900
