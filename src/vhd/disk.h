@@ -91,6 +91,8 @@ enum disk_place {
 struct disk_extent {
 	enum disk_place place;
 	int fd;
+	uint32_t
+		direct_align; /* of buffers and their lengths, as the file has O_DIRECT; 0: any */
 	uint64_t offset;
 	uint64_t bytes; /* from the asked offset, all of it so; more than 0 */
 };
@@ -163,7 +165,7 @@ void disk_advance(struct disk_req *req, size_t n);
 
 enum disk_cache {
 	DISK_CACHE_WRITEBACK, /* the host's page cache; flush and FUA are honoured */
-	DISK_CACHE_NONE, /* O_DIRECT, set on the descriptor where the file system takes it */
+	DISK_CACHE_NONE, /* O_DIRECT, set on the descriptors where their file systems take it */
 	DISK_CACHE_UNSAFE, /* flush and FUA do nothing: for disks that need not outlive the host */
 };
 

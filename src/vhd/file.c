@@ -3,21 +3,63 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/cleanup.h"
 #include "util/io.h"
 
 #define ZEROS_BYTES (64u << 10)
+#define DIRECT_ALIGN_MAX 4096u   /* of buffers; no device wants more */
+#define DIRECT_ALIGN_GUESS 512u  /* kernels before 6.1 do not tell */
+#define BOUNCE_BYTES (64u << 10) /* at a time */
 
-static const char zeros[ZEROS_BYTES];
+static _Alignas(DIRECT_ALIGN_MAX) const char zeros[ZEROS_BYTES];
+
+/* Whether what stands at `buf` must go by another place in memory. */
+static bool needs_bounce(int fd, const void *buf)
+{
+	return !is_aligned((uintptr_t)buf, DIRECT_ALIGN_MAX) &&
+	       fcntl(fd, F_GETFL) & O_DIRECT;
+}
+
+static void *bounce_new(size_t len)
+{
+	void *p;
+
+	return posix_memalign(&p, DIRECT_ALIGN_MAX, MIN(len, (size_t)BOUNCE_BYTES)) == 0
+		       ? p
+		       : NULL;
+}
+
+static int read_bounced(int fd, void *buf, size_t len, uint64_t off)
+{
+	cleanup_free void *bounce = bounce_new(len);
+	char *p = buf;
+	int r = bounce ? 0 : -ENOMEM;
+
+	while (len && r == 0) {
+		size_t n = MIN(len, (size_t)BOUNCE_BYTES);
+
+		r = io_pread_all(fd, bounce, n, (off_t)off);
+		if (r == 0)
+			memcpy(p, bounce, n);
+		p += n;
+		off += n;
+		len -= n;
+	}
+	return r;
+}
 
 int file_read(int fd, void *buf, size_t len, uint64_t off)
 {
-	return io_pread_all(fd, buf, len, (off_t)off);
+	return needs_bounce(fd, buf) ? read_bounced(fd, buf, len, off)
+				     : io_pread_all(fd, buf, len, (off_t)off);
 }
 
-int file_write(int fd, const void *buf, size_t len, uint64_t off)
+static int write_whole(int fd, const void *buf, size_t len, uint64_t off)
 {
 	const char *p = buf;
 
@@ -33,6 +75,30 @@ int file_write(int fd, const void *buf, size_t len, uint64_t off)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+static int write_bounced(int fd, const void *buf, size_t len, uint64_t off)
+{
+	cleanup_free void *bounce = bounce_new(len);
+	const char *p = buf;
+	int r = bounce ? 0 : -ENOMEM;
+
+	while (len && r == 0) {
+		size_t n = MIN(len, (size_t)BOUNCE_BYTES);
+
+		memcpy(bounce, p, n);
+		r = write_whole(fd, bounce, n, off);
+		p += n;
+		off += n;
+		len -= n;
+	}
+	return r;
+}
+
+int file_write(int fd, const void *buf, size_t len, uint64_t off)
+{
+	return needs_bounce(fd, buf) ? write_bounced(fd, buf, len, off)
+				     : write_whole(fd, buf, len, off);
 }
 
 int file_sync(int fd)
@@ -121,6 +187,25 @@ bool file_can_punch(int fd)
 	/* Behind the end there is nothing to lose. */
 	return file_size(fd, &bytes) == 0 &&
 	       allocate(fd, FALLOC_FL_PUNCH_HOLE, align_up(bytes, 4096), 4096) == 0;
+}
+
+uint32_t file_set_direct(int fd, uint32_t sector_bytes)
+{
+	uint32_t memory = DIRECT_ALIGN_GUESS, offset = DIRECT_ALIGN_GUESS;
+	int flags = fcntl(fd, F_GETFL);
+#ifdef STATX_DIOALIGN
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	    (sx.stx_mask & STATX_DIOALIGN)) {
+		memory = sx.stx_dio_mem_align;
+		offset = sx.stx_dio_offset_align;
+	}
+#endif
+	if (flags < 0 || !offset || offset > sector_bytes || memory > DIRECT_ALIGN_MAX ||
+	    fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+		return 0;
+	return MAX(memory, offset);
 }
 
 uint64_t file_hole(int fd, uint64_t off)

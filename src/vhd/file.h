@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a format does to its file outside of the data path: whole reads and writes, in the thread that asks. Tests put their own in its place
- * to keep or refuse what is written. Errors: 0 or -errno. Thread: any.
+ * to keep or refuse what is written. With O_DIRECT they go past the page cache too, by a buffer where the caller's is not aligned; place and length are
+ * then multiples of a sector. Errors: 0 or -errno. Thread: any.
  */
 #ifndef VHD_FILE_H
 #define VHD_FILE_H
@@ -27,5 +28,10 @@ uint64_t file_hole(int fd, uint64_t off);
 uint64_t file_data(int fd, uint64_t off);
 /* Whether holes can be punched; changes nothing. */
 bool file_can_punch(int fd);
+/*
+ * Sets O_DIRECT if every place that a multiple of `sector_bytes` names is fit for it: how buffers in memory must be aligned, and their lengths. 0: it is not set; the
+ * page cache serves, which is slower to fail than a read-modify-write of ours.
+ */
+uint32_t file_set_direct(int fd, uint32_t sector_bytes);
 
 #endif

@@ -36,10 +36,9 @@ struct image_params {
 	 * a mixture.
 	 */
 	bool any_parent;
-	bool keep_content_id; /* of the leaf, as image_layer has it */
-	enum disk_cache
-		cache;  /* VHDX, VHD: NONE goes by the page cache as WRITEBACK does */
-	struct guid id; /* of a disk whose format has none */
+	bool keep_content_id;  /* of the leaf, as image_layer has it */
+	enum disk_cache cache; /* of the parents too */
+	struct guid id;        /* of a disk whose format has none */
 };
 
 /* One line without a full stop that goes on from the image's name: "is no multiple of a sector". */

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "sandbox/sandbox.h"
+#include "vhd/file.h"
 
 static void push_locked(struct keeper *k, struct disk_req *req)
 {
@@ -207,6 +208,13 @@ void keeper_init(struct keeper *k, const struct keeper_ops *ops)
 	pthread_cond_init(&k->work, NULL);
 	pthread_cond_init(&k->resized, NULL);
 	k->queue_end = &k->queue;
+}
+
+void keeper_set_cache(struct keeper *k, enum disk_cache cache, uint32_t sector_bytes)
+{
+	k->unsafe = cache == DISK_CACHE_UNSAFE;
+	k->direct_align =
+		cache == DISK_CACHE_NONE ? file_set_direct(k->fd, sector_bytes) : 0;
 }
 
 void keeper_done(struct keeper *k)

@@ -33,7 +33,11 @@ struct keeper_piece {
 	bool commit; /* of a write: durable by a commit at its end */
 	bool mark;   /* of a write, the format's: the piece's sectors are to be marked */
 	union {
-		void *pinned; /* of a write, the format's: what it holds of its tables */
+		struct {              /* of a piece at the host */
+			void *pinned; /* of a write, the format's: what it holds of its tables */
+			struct iovec
+				bounced; /* malloc'd, in place of an iovec that is not aligned */
+		};
 		struct disk_load load; /* of a read: what it waits for */
 	};
 };
@@ -65,7 +69,8 @@ struct keeper {
 	/* Fixed after init. */
 	const struct keeper_ops *ops;
 	int fd;
-	bool unsafe; /* DISK_CACHE_UNSAFE */
+	bool unsafe;           /* DISK_CACHE_UNSAFE */
+	uint32_t direct_align; /* disk_extent's, of its own file */
 
 	/* Guards what follows, and the tables of the format. */
 	pthread_mutex_t lock;
@@ -91,8 +96,10 @@ static inline struct keeper_piece *keeper_piece(struct disk_req *req)
 	return (struct keeper_piece *)req->state;
 }
 
-/* Of zeroed memory. `disk`, `fd` and `unsafe` are left to the format. */
+/* Of zeroed memory. `disk`, `fd` and what keeper_set_cache() sets are left to the format. */
 void keeper_init(struct keeper *k, const struct keeper_ops *ops);
+/* After `fd` is set and all is read of it that no multiple of a sector is. */
+void keeper_set_cache(struct keeper *k, enum disk_cache cache, uint32_t sector_bytes);
 /* After keeper_stop(), or when nothing was ever asked. */
 void keeper_done(struct keeper *k);
 /*

@@ -11,11 +11,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "vhd/file.h"
 #include "vhd/raw_priv.h"
 
 #define FILE_PHYSICAL_BYTES 4096u
 #define LOGICAL_BYTES_MAX 4096u
-#define DIRECT_ALIGN_GUESS 512u /* kernels before 6.1 do not tell */
 
 /* What a descriptor is, by its own word. */
 struct raw_file {
@@ -76,29 +76,6 @@ static bool can_punch(int fd, const struct raw_file *f)
 			 (off_t)align_up(f->bytes, 4096), 4096) == 0;
 }
 
-/*
- * Sets O_DIRECT if every offset that the guest may use is fit for it; otherwise the page cache serves, which is
- * slower to fail than a read-modify-write of ours.
- */
-static uint32_t set_direct(int fd, uint32_t logical_bytes)
-{
-	uint32_t memory = DIRECT_ALIGN_GUESS, offset = DIRECT_ALIGN_GUESS;
-	int flags = fcntl(fd, F_GETFL);
-#ifdef STATX_DIOALIGN
-	struct statx sx;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
-	    (sx.stx_mask & STATX_DIOALIGN)) {
-		memory = sx.stx_dio_mem_align;
-		offset = sx.stx_dio_offset_align;
-	}
-#endif
-	if (flags < 0 || !offset || offset > logical_bytes ||
-	    fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
-		return 0;
-	return MAX(memory, offset);
-}
-
 /* A device node may lie on a tmpfs too. */
 static bool is_in_memory(int fd)
 {
@@ -157,9 +134,11 @@ static struct disk_extent raw_map(struct disk *d, uint64_t off, uint64_t len)
 {
 	struct raw *raw = container_of(d, struct raw, disk);
 
-	return (struct disk_extent){
-		.place = DISK_PLACE_DATA, .fd = raw->fd, .offset = off, .bytes = len
-	};
+	return (struct disk_extent){ .place = DISK_PLACE_DATA,
+				     .fd = raw->fd,
+				     .direct_align = raw->direct_align,
+				     .offset = off,
+				     .bytes = len };
 }
 
 /* A device has the size that it has; a file is made longer, which takes no room. */
@@ -262,7 +241,7 @@ int raw_open(const struct raw_params *params, struct disk **ret)
 	raw->cache = params->cache;
 	raw->in_memory = is_in_memory(params->fd);
 	if (params->cache == DISK_CACHE_NONE)
-		raw->direct_align = set_direct(params->fd, info.logical_bytes);
+		raw->direct_align = file_set_direct(params->fd, info.logical_bytes);
 	disk_init(&raw->disk, params->vhd_bytes ? &raw_vhd_ops : &raw_ops, &info, bytes);
 	*ret = &raw->disk;
 	return 0;

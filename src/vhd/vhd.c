@@ -82,7 +82,7 @@ static void describe(struct vhd *v, const struct image_layer *layer, bool read_o
 	memcpy(&info.content_id, l->footer.unique_id, sizeof(info.content_id));
 	info.id = layer->parent ? layer->parent->info.id : info.content_id;
 	v->keeper.fd = layer->fd;
-	v->keeper.unsafe = layer->cache == DISK_CACHE_UNSAFE;
+	keeper_set_cache(&v->keeper, layer->cache, VHD_SECTOR_BYTES);
 	disk_init(&v->keeper.disk, &vhd_ops, &info, l->disk_bytes);
 	v->keeper.disk.parent = layer->parent;
 }

@@ -114,14 +114,16 @@ static int grow(struct vhd *v, uint64_t end, uint64_t need)
 
 static int write_bitmap(struct vhd *v, uint64_t off)
 {
-	uint8_t ones[VHD_BITS_BYTES];
-	uint64_t left = v->layout.block_bytes / VHD_SECTOR_BYTES / 8;
+	_Alignas(DATA_ALIGN) uint8_t bits[DATA_ALIGN] = { 0 };
+	uint64_t ones = v->layout.block_bytes / VHD_SECTOR_BYTES / 8;
 	int r = 0;
 
-	memset(ones, 0xff, sizeof(ones));
-	for (uint64_t n; left && r == 0; left -= n, off += n) {
-		n = MIN(left, (uint64_t)sizeof(ones));
-		r = file_write(v->keeper.fd, ones, n, off);
+	/* Whole sectors; what is behind the last bit of a small block is zeros. */
+	memset(bits, 0xff, MIN(ones, (uint64_t)sizeof(bits)));
+	for (uint64_t left = v->layout.bitmap_bytes, n; left && r == 0; left -= n) {
+		n = MIN(left, (uint64_t)sizeof(bits));
+		r = file_write(v->keeper.fd, bits, n, off);
+		off += n;
 	}
 	return r;
 }

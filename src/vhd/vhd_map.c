@@ -99,7 +99,8 @@ struct vhd_extent vhd_lookup_locked(struct vhd *v, uint64_t off, uint64_t len)
 struct disk_extent vhd_map(struct disk *d, uint64_t off, uint64_t len)
 {
 	struct vhd *v = container_of(d, struct vhd, keeper.disk);
-	struct disk_extent ret = { .fd = v->keeper.fd };
+	struct disk_extent ret = { .fd = v->keeper.fd,
+				   .direct_align = v->keeper.direct_align };
 	struct vhd_extent x;
 
 	pthread_mutex_lock(&v->keeper.lock);

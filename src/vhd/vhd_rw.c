@@ -41,12 +41,10 @@ static void go_on_writing(struct keeper *k, struct disk_req *req)
 	} else if (t.way == VHD_WAY_ASK) {
 		walk_ask(req, KEEPER_PREPARE);
 	} else {
-		walk_cut(req, t.bytes);
 		p->pinned = t.bits;
 		p->commit |= fua && t.dirty;
-		req->aio_req.done = has_written;
-		aio_writev(req->aio, &req->aio_req, k->fd, req->iov, p->iovs,
-			   t.file_offset, fua && !t.dirty ? RWF_DSYNC : 0);
+		walk_write(req, t.bytes, t.file_offset, fua && !t.dirty ? RWF_DSYNC : 0,
+			   has_written);
 	}
 }
 

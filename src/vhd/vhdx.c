@@ -115,7 +115,7 @@ static void set_up(struct vhdx *v, const struct image_layer *layer, bool read_on
 	v->can_punch = !read_only && !l->leave_allocated && file_can_punch(layer->fd);
 	info.can_discard = info.discard_zeroes = v->can_punch;
 	v->keeper.fd = layer->fd;
-	v->keeper.unsafe = layer->cache == DISK_CACHE_UNSAFE;
+	keeper_set_cache(&v->keeper, layer->cache, l->logical_bytes);
 	v->keep_content_id = layer->keep_content_id;
 	guid_new(&v->log_guid);
 	disk_init(&v->keeper.disk, &vhdx_ops, &info, l->disk_bytes);

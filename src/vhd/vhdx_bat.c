@@ -178,6 +178,7 @@ struct disk_extent vhdx_map(struct disk *d, uint64_t off, uint64_t len)
 	pthread_mutex_unlock(&v->keeper.lock);
 	return (struct disk_extent){ .place = places[x.kind],
 				     .fd = v->keeper.fd,
+				     .direct_align = v->keeper.direct_align,
 				     .offset = x.file_offset,
 				     .bytes = x.bytes };
 }

@@ -37,13 +37,11 @@ static void write_piece(struct keeper *k, struct disk_req *req,
 	bool fua = walk_is_fua(req);
 	bool settled = !x->dirty && x->kind == VHDX_PRESENT;
 
-	walk_cut(req, MIN(x->bytes, (uint64_t)WALK_BYTES_MAX));
 	p->mark = x->kind == VHDX_PARTIAL;
 	if (fua && !settled)
 		p->commit = true;
-	req->aio_req.done = has_written;
-	aio_writev(req->aio, &req->aio_req, k->fd, req->iov, p->iovs, x->file_offset,
-		   fua && settled ? RWF_DSYNC : 0);
+	walk_write(req, x->bytes, x->file_offset, fua && settled ? RWF_DSYNC : 0,
+		   has_written);
 }
 
 void vhdx_write(struct keeper *k, struct disk_req *req)

@@ -2,6 +2,7 @@
 #include "vhd/walk.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vhd/chain.h"
@@ -13,7 +14,8 @@ bool walk_is_fua(const struct disk_req *req)
 
 /* ---- the iovec ---- */
 
-void walk_cut(struct disk_req *req, uint64_t n)
+/* To its first n bytes, so that it can be handed on: piece->iovs elements. */
+static void cut(struct disk_req *req, uint64_t n)
 {
 	struct keeper_piece *p = keeper_piece(req);
 	unsigned int i = 0;
@@ -27,11 +29,62 @@ void walk_cut(struct disk_req *req, uint64_t n)
 	req->iov[i].iov_len = left;
 }
 
-void walk_uncut(struct disk_req *req)
+static void uncut(struct disk_req *req)
 {
 	struct keeper_piece *p = keeper_piece(req);
 
 	req->iov[p->iovs - 1].iov_len = p->cut_len;
+}
+
+void walk_uncut(struct disk_req *req)
+{
+	struct keeper_piece *p = keeper_piece(req);
+
+	uncut(req);
+	free(p->bounced.iov_base);
+	p->bounced.iov_base = NULL;
+}
+
+static bool is_cut_aligned(struct disk_req *req, uint32_t align)
+{
+	const struct keeper_piece *p = keeper_piece(req);
+	uint64_t all = 0;
+
+	for (unsigned int i = 0; i < p->iovs; i++)
+		all |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
+	return is_aligned(all, align);
+}
+
+/* Cuts the next piece; one that is not aligned gets a buffer. -ENOMEM: without it. */
+static int cut_piece(struct disk_req *req, uint64_t n, uint32_t align)
+{
+	struct keeper_piece *p = keeper_piece(req);
+
+	p->bounced.iov_base = NULL;
+	cut(req, MIN(n, (uint64_t)WALK_BYTES_MAX));
+	if (!align || is_cut_aligned(req, align))
+		return 0;
+	uncut(req);
+	cut(req, MIN(n, (uint64_t)WALK_BOUNCE_BYTES));
+	p->bounced.iov_len = p->bytes;
+	return posix_memalign(&p->bounced.iov_base, 4096, p->bytes) == 0 ? 0 : -ENOMEM;
+}
+
+/* Between the buffer and the first n bytes of the iovec, as it was cut. */
+static void copy_bounced(struct disk_req *req, size_t n)
+{
+	char *bounced = keeper_piece(req)->bounced.iov_base;
+
+	for (const struct iovec *iov = req->iov; n; iov++) {
+		size_t part = MIN(n, iov->iov_len);
+
+		if (req->op == DISK_READ)
+			memcpy(iov->iov_base, bounced, part);
+		else
+			memcpy(bounced, iov->iov_base, part);
+		bounced += part;
+		n -= part;
+	}
 }
 
 void walk_advance(struct disk_req *req, uint64_t n)
@@ -57,6 +110,8 @@ static void has_read(struct aio_req *areq, ssize_t res)
 {
 	struct disk_req *req = container_of(areq, struct disk_req, aio_req);
 
+	if (res > 0 && keeper_piece(req)->bounced.iov_base)
+		copy_bounced(req, (size_t)res);
 	walk_uncut(req);
 	if (res <= 0) {
 		/* Nothing moved inside the file: someone cut it short. */
@@ -69,10 +124,17 @@ static void has_read(struct aio_req *areq, ssize_t res)
 
 static void read_piece(struct disk_req *req, const struct disk_extent *x)
 {
-	walk_cut(req, MIN(x->bytes, (uint64_t)WALK_BYTES_MAX));
+	struct keeper_piece *p = keeper_piece(req);
+	int r = cut_piece(req, x->bytes, x->direct_align);
+	bool bounced = p->bounced.iov_base;
+
+	if (r < 0) {
+		has_read(&req->aio_req, r);
+		return;
+	}
 	req->aio_req.done = has_read;
-	aio_readv(req->aio, &req->aio_req, x->fd, req->iov, keeper_piece(req)->iovs,
-		  x->offset);
+	aio_readv(req->aio, &req->aio_req, x->fd, bounced ? &p->bounced : req->iov,
+		  bounced ? 1 : p->iovs, x->offset);
 }
 
 static void loaded(struct aio_req *areq, ssize_t res)
@@ -122,6 +184,27 @@ static bool go_on_reading(struct disk_req *req)
 		break;
 	}
 	return false;
+}
+
+/* ---- writes ---- */
+
+void walk_write(struct disk_req *req, uint64_t n, uint64_t off, int flags,
+		void (*done)(struct aio_req *req, ssize_t res))
+{
+	const struct keeper *k = keeper_of(req);
+	struct keeper_piece *p = keeper_piece(req);
+	int r = cut_piece(req, n, k->direct_align);
+	bool bounced = p->bounced.iov_base;
+
+	if (r < 0) {
+		done(&req->aio_req, r);
+		return;
+	}
+	if (bounced)
+		copy_bounced(req, p->bytes);
+	req->aio_req.done = done;
+	aio_writev(req->aio, &req->aio_req, k->fd, bounced ? &p->bounced : req->iov,
+		   bounced ? 1 : p->iovs, off, flags);
 }
 
 /* ---- both ---- */

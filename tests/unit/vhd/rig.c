@@ -10,6 +10,7 @@
 struct aio *rig_aio;
 struct disk *rig_disk;
 struct image_error rig_error;
+enum disk_cache rig_cache;
 unsigned char *rig_model, *rig_buf;
 
 struct op {
@@ -21,8 +22,10 @@ struct op {
 
 void rig_setup(void)
 {
-	rig_model = calloc(1, RIG_BYTES);
-	rig_buf = malloc(RIG_BYTES);
+	rig_model = aligned_alloc(4096, RIG_BYTES);
+	rig_buf = aligned_alloc(4096, RIG_BYTES);
+	memset(rig_model, 0, RIG_BYTES);
+	rig_cache = DISK_CACHE_WRITEBACK;
 }
 
 void rig_teardown(void)
@@ -42,24 +45,48 @@ void rig_engine(enum aio_engine engine)
 	ck_assert_int_eq(aio_new(&p, &rig_aio), 0);
 }
 
-int rig_make(const struct image_create_params *params)
+int rig_file(void)
 {
-	int fd = memfd_create("image", MFD_CLOEXEC);
+	char path[] = "/tmp/test_rig.XXXXXX";
+	int fd = rig_cache == DISK_CACHE_NONE ? mkostemp(path, O_CLOEXEC)
+					      : memfd_create("image", MFD_CLOEXEC);
 
 	ck_assert_int_ge(fd, 0);
+	if (rig_cache == DISK_CACHE_NONE)
+		unlink(path);
+	return fd;
+}
+
+int rig_make(const struct image_create_params *params)
+{
+	int fd = rig_file();
+
 	ck_assert_msg(image_create(fd, params, &rig_error) == 0, "%s", rig_error.message);
 	return fd;
+}
+
+/* With O_DIRECT by a description of its own, so that the test's stays without. */
+static int duplicate(int fd)
+{
+	char path[32];
+
+	if (rig_cache != DISK_CACHE_NONE)
+		return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDWR | O_CLOEXEC);
 }
 
 int rig_open(const int *fds, const enum image_format *formats, unsigned int n,
 	     bool read_only)
 {
 	struct image_file files[IMAGE_CHAIN_MAX];
-	struct image_params p = { .files = files, .nfiles = n, .read_only = read_only };
+	struct image_params p = {
+		.files = files, .nfiles = n, .read_only = read_only, .cache = rig_cache
+	};
 	int r;
 
 	for (unsigned int i = 0; i < n; i++) {
-		files[i].fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		files[i].fd = duplicate(fds[i]);
 		files[i].format = formats ? formats[i] : IMAGE_VHD;
 		ck_assert_int_ge(files[i].fd, 0);
 	}
@@ -90,11 +117,13 @@ int rig_run_on(struct aio *aio, enum disk_op what, unsigned int flags, uint64_t 
 	size_t third = len / 3;
 
 	op.req.done = done;
+	if (rig_cache == DISK_CACHE_NONE && off & 512)
+		third = align_down(third, 4096);
 	if (p) {
 		op.iov[0] = (struct iovec){ p, third };
 		op.iov[1] = (struct iovec){ (char *)p + third, len - third };
-		op.req.iov = op.iov;
-		op.req.iovcnt = 2;
+		op.req.iov = third ? op.iov : op.iov + 1;
+		op.req.iovcnt = third ? 2 : 1;
 	}
 	disk_submit(rig_disk, aio, &op.req);
 	aio_drain(aio);

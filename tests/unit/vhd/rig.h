@@ -14,6 +14,7 @@
 extern struct aio *rig_aio;
 extern struct disk *rig_disk;
 extern struct image_error rig_error;
+extern enum disk_cache rig_cache; /* of images to come; NONE: in files, not memory */
 extern unsigned char *rig_model, *rig_buf; /* RIG_BYTES each */
 
 /* Fixtures of Check. */
@@ -21,14 +22,16 @@ void rig_setup(void);
 void rig_teardown(void);
 void rig_engine(enum aio_engine engine);
 
-/* A memfd with an image in it. */
+/* A file without a name. */
+int rig_file(void);
+/* The same with an image in it. */
 int rig_make(const struct image_create_params *params);
 /* Opens a chain, leaf first, of duplicates: the descriptors stay the caller's. The formats are of the same order; NULL: all VHD. */
 int rig_open(const int *fds, const enum image_format *formats, unsigned int n,
 	     bool read_only);
 void rig_close(void);
 
-/* A request, ended; its result. `p` is cut in two elements of the iovec. */
+/* A request, ended; its result. `p` is cut in two elements of the iovec: aligned to no page, but for a half of those with O_DIRECT. */
 int rig_run_on(struct aio *aio, enum disk_op op, unsigned int flags, uint64_t off,
 	       void *p, uint64_t len);
 int rig_run(enum disk_op op, unsigned int flags, uint64_t off, void *p, uint64_t len);

@@ -314,6 +314,11 @@ uint64_t file_data(int fd, uint64_t off)
 	return INT64_MAX - off;
 }
 
+uint32_t file_set_direct(int fd, uint32_t sector_bytes)
+{
+	return 0;
+}
+
 bool file_can_punch(int fd)
 {
 	return true;

@@ -3,6 +3,7 @@
 #include "vhd/vhd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -50,20 +51,53 @@ static uint32_t sum_of(int fd)
 	return crc;
 }
 
+/* Pages of the file's first BYTES that the page cache has: mincore(2). */
+static unsigned int cached_pages(int fd)
+{
+	static unsigned char in[BYTES / 4096];
+	void *p = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned int n = 0;
+
+	ck_assert_ptr_ne(p, MAP_FAILED);
+	ck_assert_int_eq(mincore(p, BYTES, in), 0);
+	munmap(p, BYTES);
+	for (size_t i = 0; i < ARRAY_SIZE(in); i++)
+		n += in[i] & 1;
+	return n;
+}
+
 static const struct {
 	enum aio_engine engine;
 	uint32_t block; /* 0: fixed */
+	enum disk_cache cache;
 } kinds[] = {
-	{ AIO_AUTO, 2 * MIB },  { AIO_AUTO, MIB / 2 },    { AIO_AUTO, 32 * MIB },
-	{ AIO_AUTO, 4096 },     { AIO_AUTO, 0 },          { AIO_THREADS, 2 * MIB },
-	{ AIO_THREADS, 65536 }, { AIO_THREADS, 4 * MIB }, { AIO_THREADS, 0 },
+	{ AIO_AUTO, 2 * MIB },
+	{ AIO_AUTO, MIB / 2 },
+	{ AIO_AUTO, 32 * MIB },
+	{ AIO_AUTO, 4096 },
+	{ AIO_AUTO, 0 },
+	{ AIO_THREADS, 2 * MIB },
+	{ AIO_THREADS, 65536 },
+	{ AIO_THREADS, 4 * MIB },
+	{ AIO_THREADS, 0 },
+	{ AIO_AUTO, 2 * MIB, DISK_CACHE_NONE },
+	{ AIO_THREADS, 65536, DISK_CACHE_NONE },
+	{ AIO_THREADS, 2 * MIB, DISK_CACHE_UNSAFE },
 };
+
+/* Fewer where each waits for a medium. */
+static int steps(int n)
+{
+	return rig_cache == DISK_CACHE_NONE ? n / 4 : n;
+}
 
 START_TEST(keeps_what_is_written)
 {
 	uint64_t seed = 88172645463325252ull + (uint64_t)_i;
-	int fd = make_image(BYTES, kinds[_i].block);
+	int fd;
 
+	rig_cache = kinds[_i].cache;
+	fd = make_image(BYTES, kinds[_i].block);
 	rig_engine(kinds[_i].engine);
 	for (int round = 0; round < 4; round++) {
 		ck_assert_msg(rig_open(&fd, NULL, 1, false) == 0, "%s",
@@ -72,7 +106,7 @@ START_TEST(keeps_what_is_written)
 		ck_assert_uint_eq(rig_disk->info.logical_bytes, 512);
 		ck_assert_uint_eq(disk_bytes(rig_disk), BYTES);
 		rig_compare();
-		for (int n = 0; n < 60; n++)
+		for (int n = 0; n < steps(60); n++)
 			rig_step(&seed);
 		rig_compare();
 		rig_close();
@@ -90,12 +124,15 @@ static const struct {
 	enum image_format root;
 	enum image_kind kind;
 	uint32_t blocks[2];
+	enum disk_cache cache;
 } chains[] = {
 	{ IMAGE_VHD, IMAGE_DYNAMIC, { 2 * MIB, 2 * MIB } },
 	{ IMAGE_VHD, IMAGE_FIXED, { MIB / 2, 2 * MIB } },
 	{ IMAGE_VHD, IMAGE_DYNAMIC, { 8 * MIB, 4096 } },
 	{ IMAGE_VHDX, IMAGE_DYNAMIC, { 2 * MIB, 16384 } },
 	{ IMAGE_RAW, IMAGE_DYNAMIC, { 65536, 4 * MIB } },
+	{ IMAGE_VHDX, IMAGE_DYNAMIC, { 2 * MIB, 16384 }, DISK_CACHE_NONE },
+	{ IMAGE_VHD, IMAGE_FIXED, { MIB / 2, 2 * MIB }, DISK_CACHE_NONE },
 };
 
 static int make_child(struct disk *parent, uint32_t block)
@@ -117,16 +154,18 @@ START_TEST(a_child_keeps_what_it_has)
 					 .disk_bytes = BYTES };
 	enum image_format formats[3] = { IMAGE_VHD, IMAGE_VHD, chains[_i].root };
 	uint64_t seed = 1181783497276652981ull + (uint64_t)_i;
-	int fds[3] = { -1, -1, rig_make(&p) };
+	int fds[3];
 	uint32_t sum;
 
 	rig_engine(AIO_AUTO);
+	rig_cache = chains[_i].cache;
+	fds[2] = rig_make(&p);
 	for (unsigned int first = 2;; first--) {
 		ck_assert_msg(rig_open(fds + first, formats + first, 3 - first, false) ==
 				      0,
 			      "%s", rig_error.message);
 		rig_compare();
-		for (int n = 0; n < 40; n++)
+		for (int n = 0; n < steps(40); n++)
 			rig_step(&seed);
 		rig_compare();
 		if (!first)
@@ -142,7 +181,7 @@ START_TEST(a_child_keeps_what_it_has)
 	sum = sum_of(fds[1]);
 	for (int round = 0; round < 3; round++) {
 		ck_assert_int_eq(rig_open(fds, formats, 3, false), 0);
-		for (int n = 0; n < 60; n++)
+		for (int n = 0; n < steps(60); n++)
 			rig_step(&seed);
 		rig_close();
 		check_is_clean(fds[0]);
@@ -193,6 +232,31 @@ static void write_by_threads(void)
 	}
 	rig_compare();
 }
+
+/* Past the page cache, where files can be opened so: each has it, and of what was read and written nothing is kept. */
+START_TEST(goes_past_the_page_cache)
+{
+	int fd, direct;
+	char path[32];
+
+	rig_engine(AIO_AUTO);
+	rig_cache = DISK_CACHE_NONE;
+	fd = make_image(BYTES, 2 * MIB);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	direct = open(path, O_RDWR | O_DIRECT);
+	ck_assert_int_eq(rig_open(&fd, NULL, 1, false), 0);
+	ck_assert_int_eq(rig_disk->ops->map(rig_disk, 0, 512).direct_align > 0,
+			 direct >= 0);
+	memset(rig_model, 7, BYTES);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_model, BYTES), 0);
+	ck_assert_int_eq(rig_run(DISK_FLUSH, 0, 0, NULL, 0), 0);
+	rig_compare();
+	if (direct >= 0)
+		ck_assert_uint_lt(cached_pages(fd), BYTES / 4096 / 8);
+	close(direct);
+	close(fd);
+}
+END_TEST
 
 START_TEST(serves_several_threads)
 {
@@ -697,6 +761,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, sizes_are_kept, 0, 4);
 	tcase_add_loop_test(t, keeps_what_is_written, 0, ARRAY_SIZE(kinds));
 	tcase_add_loop_test(t, a_child_keeps_what_it_has, 0, ARRAY_SIZE(chains));
+	tcase_add_test(t, goes_past_the_page_cache);
 	tcase_add_loop_test(t, serves_several_threads, 0, 2);
 	tcase_add_test(t, memory_is_bounded);
 	tcase_add_test(t, a_large_image_is_used_everywhere);

@@ -12,31 +12,12 @@
 #include <unistd.h>
 #include "proto/vhdx.h"
 #include "unit/test.h"
+#include "unit/vhd/rig.h"
 #include "vhd/crc32c.h"
 #include "vhd/vhdx_priv.h"
 
-#define MIB (1u << 20)
-#define BYTES (24u * MIB)
-
-struct op {
-	struct disk_req req;
-	struct iovec iov[4];
-	int r;
-	unsigned int done;
-};
-
-static struct aio *aio;
-static struct disk *disk;
-static struct image_error error;
-static unsigned char *model, *buf;
-
-static void done(struct disk_req *req, int r)
-{
-	struct op *op = container_of(req, struct op, req);
-
-	op->r = r;
-	op->done++;
-}
+#define MIB RIG_MIB
+#define BYTES RIG_BYTES
 
 static int make_image(uint64_t bytes, uint32_t block, uint32_t logical, bool fixed)
 {
@@ -45,157 +26,60 @@ static int make_image(uint64_t bytes, uint32_t block, uint32_t logical, bool fix
 					.logical_bytes = logical,
 					.fixed = fixed };
 
-	p.fd = memfd_create("vhdx", MFD_CLOEXEC);
-	ck_assert_int_ge(p.fd, 0);
-	ck_assert_msg(vhdx_create(&p, &error) == 0, "%s", error.message);
+	p.fd = rig_file();
+	ck_assert_msg(vhdx_create(&p, &rig_error) == 0, "%s", rig_error.message);
 	return p.fd;
 }
 
+/* The descriptor stays the test's. */
 static int open_image(int fd, bool read_only)
 {
-	struct image_file file = { .fd = fd, .format = IMAGE_VHDX };
-	struct image_params p = { .files = &file, .nfiles = 1, .read_only = read_only };
+	static const enum image_format format = IMAGE_VHDX;
 
-	return image_open(&p, &disk, &error);
-}
-
-static void open_engine(enum aio_engine engine)
-{
-	struct aio_params p = { .engine = engine };
-
-	ck_assert_int_eq(aio_new(&p, &aio), 0);
-}
-
-static void setup(void)
-{
-	model = calloc(1, BYTES);
-	buf = malloc(BYTES);
-}
-
-static void teardown(void)
-{
-	if (aio)
-		aio_free(aio);
-	disk_unref(disk);
-	aio = NULL;
-	disk = NULL;
-	free(model);
-	free(buf);
-}
-
-static int run_on(struct aio *a, enum disk_op what, unsigned int flags, uint64_t off,
-		  void *p, uint64_t len)
-{
-	struct op op = { .req = { .op = what, .flags = flags, .off = off, .len = len } };
-	size_t third = len / 3;
-
-	op.req.done = done;
-	if (p) {
-		op.iov[0] = (struct iovec){ p, third };
-		op.iov[1] = (struct iovec){ (char *)p + third, len - third };
-		op.req.iov = op.iov;
-		op.req.iovcnt = 2;
-	}
-	disk_submit(disk, a, &op.req);
-	aio_drain(a);
-	ck_assert_uint_eq(op.done, 1);
-	return op.r;
-}
-
-static int run(enum disk_op what, unsigned int flags, uint64_t off, void *p, uint64_t len)
-{
-	return run_on(aio, what, flags, off, p, len);
-}
-
-static int reopen_fd(void)
-{
-	int fd = dup(((struct vhdx *)(void *)disk)->keeper.fd);
-
-	disk_unref(disk);
-	disk = NULL;
-	return fd;
-}
-
-static void compare(void)
-{
-	ck_assert_int_eq(run(DISK_READ, 0, 0, buf, BYTES), 0);
-	ck_assert_int_eq(memcmp(model, buf, BYTES), 0);
+	return rig_open(&fd, &format, 1, read_only);
 }
 
 static const struct {
 	enum aio_engine engine;
 	uint32_t block, logical;
 	bool fixed;
+	enum disk_cache cache;
 } kinds[] = {
-	{ AIO_AUTO, MIB, 512, false },       { AIO_AUTO, 2 * MIB, 4096, false },
-	{ AIO_AUTO, 256 * MIB, 512, false }, { AIO_AUTO, MIB, 512, true },
-	{ AIO_THREADS, MIB, 4096, false },   { AIO_THREADS, 32 * MIB, 512, true },
+	{ AIO_AUTO, MIB, 512, false },
+	{ AIO_AUTO, 2 * MIB, 4096, false },
+	{ AIO_AUTO, 256 * MIB, 512, false },
+	{ AIO_AUTO, MIB, 512, true },
+	{ AIO_THREADS, MIB, 4096, false },
+	{ AIO_THREADS, 32 * MIB, 512, true },
+	{ AIO_AUTO, MIB, 512, false, DISK_CACHE_NONE },
+	{ AIO_AUTO, 2 * MIB, 4096, false, DISK_CACHE_NONE },
+	{ AIO_THREADS, MIB, 512, false, DISK_CACHE_UNSAFE },
 };
-
-static uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-/* One random request on disk and model. */
-static void step(uint64_t *seed, uint32_t logical)
-{
-	uint64_t off = random_next(seed) % BYTES & ~(uint64_t)(logical - 1);
-	uint64_t len = (random_next(seed) % (4 * MIB) >> random_next(seed) % 14) &
-		       ~(uint64_t)(logical - 1);
-	unsigned int fua = random_next(seed) & 1 ? DISK_FUA : 0;
-
-	len = MIN(MAX(len, (uint64_t)logical), BYTES - off);
-	switch (random_next(seed) % 6) {
-	case 0:
-		ck_assert_int_eq(run(DISK_FLUSH, 0, 0, NULL, 0), 0);
-		break;
-	case 1:
-		ck_assert_int_eq(run(DISK_DISCARD, 0, off, NULL, len), 0);
-		if (disk->info.discard_zeroes)
-			memset(model + off, 0, len);
-		break;
-	case 2:
-		ck_assert_int_eq(run(DISK_WRITE_ZEROES, fua | (fua ? DISK_MAY_UNMAP : 0),
-				     off, NULL, len),
-				 0);
-		memset(model + off, 0, len);
-		break;
-	case 3:
-		ck_assert_int_eq(run(DISK_READ, 0, off, buf, len), 0);
-		ck_assert_int_eq(memcmp(buf, model + off, len), 0);
-		break;
-	default:
-		memset(model + off, (int)random_next(seed), len);
-		ck_assert_int_eq(run(DISK_WRITE, fua, off, model + off, len), 0);
-	}
-}
 
 START_TEST(keeps_what_is_written)
 {
 	uint64_t seed = 88172645463325252ull + (uint64_t)_i;
 	int fd;
 
-	open_engine(kinds[_i].engine);
+	rig_engine(kinds[_i].engine);
+	rig_cache = kinds[_i].cache;
 	fd = make_image(BYTES, kinds[_i].block, kinds[_i].logical, kinds[_i].fixed);
 	for (int round = 0; round < 4; round++) {
-		ck_assert_msg(open_image(fd, false) == 0, "%s", error.message);
-		ck_assert_str_eq(disk->ops->format, "vhdx");
-		ck_assert_uint_eq(disk->info.logical_bytes, kinds[_i].logical);
-		ck_assert_uint_eq(disk_bytes(disk), BYTES);
-		compare();
-		for (int n = 0; n < 60; n++)
-			step(&seed, kinds[_i].logical);
-		compare();
-		fd = reopen_fd();
+		ck_assert_msg(open_image(fd, false) == 0, "%s", rig_error.message);
+		ck_assert_str_eq(rig_disk->ops->format, "vhdx");
+		ck_assert_uint_eq(rig_disk->info.logical_bytes, kinds[_i].logical);
+		ck_assert_uint_eq(disk_bytes(rig_disk), BYTES);
+		rig_compare();
+		for (int n = 0; n < (kinds[_i].cache == DISK_CACHE_NONE ? 15 : 60); n++)
+			rig_step(&seed);
+		rig_compare();
+		rig_close();
 	}
 	/* Closed well, it needs no replay. */
-	ck_assert_msg(open_image(fd, true) == 0, "%s", error.message);
-	compare();
-	ck_assert_int_eq(run(DISK_WRITE, 0, 0, buf, 4096), -EROFS);
+	ck_assert_msg(open_image(fd, true) == 0, "%s", rig_error.message);
+	rig_compare();
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_buf, 4096), -EROFS);
+	close(fd);
 }
 END_TEST
 
@@ -209,10 +93,10 @@ static void *write_stripes(void *arg)
 	if (aio_new(&p, &a) < 0)
 		return arg;
 	for (uint64_t off = id * 4096; off < BYTES; off += 4 * 4096 * 7) {
-		memset(model + off, (int)(id + off / 4096), 4096);
-		if (run_on(a, DISK_WRITE, off & 8192 ? DISK_FUA : 0, off, model + off,
-			   4096) < 0 ||
-		    (off % 5 == 0 && run_on(a, DISK_FLUSH, 0, 0, NULL, 0) < 0))
+		memset(rig_model + off, (int)(id + off / 4096), 4096);
+		if (rig_run_on(a, DISK_WRITE, off & 8192 ? DISK_FUA : 0, off,
+			       rig_model + off, 4096) < 0 ||
+		    (off % 5 == 0 && rig_run_on(a, DISK_FLUSH, 0, 0, NULL, 0) < 0))
 			return arg;
 	}
 	aio_free(a);
@@ -224,7 +108,7 @@ START_TEST(serves_several_threads)
 	pthread_t threads[4];
 	unsigned int ids[4];
 
-	open_engine(AIO_AUTO);
+	rig_engine(AIO_AUTO);
 	ck_assert_int_eq(open_image(make_image(BYTES, MIB, 512, false), false), 0);
 	for (unsigned int i = 0; i < 4; i++) {
 		ids[i] = i;
@@ -237,7 +121,7 @@ START_TEST(serves_several_threads)
 		pthread_join(threads[i], &failed);
 		ck_assert_ptr_null(failed);
 	}
-	compare();
+	rig_compare();
 }
 END_TEST
 
@@ -250,10 +134,10 @@ static int snapshot(int fd)
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	ck_assert_int_eq(ftruncate(copy, st.st_size), 0);
 	for (off_t off = 0; off < st.st_size; off += MIB) {
-		ssize_t n = pread(fd, buf, MIB, off);
+		ssize_t n = pread(fd, rig_buf, MIB, off);
 
 		ck_assert_int_gt(n, 0);
-		ck_assert_int_eq(pwrite(copy, buf, (size_t)n, off), n);
+		ck_assert_int_eq(pwrite(copy, rig_buf, (size_t)n, off), n);
 	}
 	return copy;
 }
@@ -262,25 +146,25 @@ START_TEST(replays_what_was_flushed)
 {
 	int fd, copy;
 
-	open_engine(AIO_AUTO);
+	rig_engine(AIO_AUTO);
 	fd = make_image(BYTES, MIB, 512, false);
 	ck_assert_int_eq(open_image(fd, false), 0);
-	memset(model + 5 * MIB, 0x5a, 2 * MIB);
-	ck_assert_int_eq(run(DISK_WRITE, 0, 5 * MIB, model + 5 * MIB, 2 * MIB), 0);
-	ck_assert_int_eq(run(DISK_FLUSH, 0, 0, NULL, 0), 0);
+	memset(rig_model + 5 * MIB, 0x5a, 2 * MIB);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 5 * MIB, rig_model + 5 * MIB, 2 * MIB),
+			 0);
+	ck_assert_int_eq(rig_run(DISK_FLUSH, 0, 0, NULL, 0), 0);
 	copy = snapshot(fd);
 	/* The table in place is lost; the log has it. */
-	memset(buf, 0, 4096);
-	ck_assert_int_eq(pwrite(copy, buf, 4096, 3 * MIB), 4096);
-	disk_unref(disk);
-	disk = NULL;
+	memset(rig_buf, 0, 4096);
+	ck_assert_int_eq(pwrite(copy, rig_buf, 4096, 3 * MIB), 4096);
+	rig_close();
 	ck_assert_int_eq(open_image(copy, true), -EROFS);
-	ck_assert_ptr_nonnull(strstr(error.message, "log"));
-	ck_assert_msg(open_image(copy, false) == 0, "%s", error.message);
-	compare();
-	copy = reopen_fd();
+	ck_assert_ptr_nonnull(strstr(rig_error.message, "log"));
+	ck_assert_msg(open_image(copy, false) == 0, "%s", rig_error.message);
+	rig_compare();
+	rig_close();
 	ck_assert_int_eq(open_image(copy, true), 0);
-	compare();
+	rig_compare();
 }
 END_TEST
 
@@ -289,25 +173,25 @@ START_TEST(a_large_table_is_not_read)
 	struct vhdx *v;
 	int fd = make_image(64ull << 40, MIB, 512, false);
 
-	open_engine(AIO_AUTO);
-	ck_assert_msg(open_image(fd, false) == 0, "%s", error.message);
-	v = (struct vhdx *)(void *)disk;
+	rig_engine(AIO_AUTO);
+	ck_assert_msg(open_image(fd, false) == 0, "%s", rig_error.message);
+	v = (struct vhdx *)(void *)rig_disk;
 	for (uint64_t i = 0; i < VHDX_CACHE_PAGES + 50; i++)
-		ck_assert_int_eq(run(DISK_READ, 0, i << 30, buf, 4096), 0);
+		ck_assert_int_eq(rig_run(DISK_READ, 0, i << 30, rig_buf, 4096), 0);
 	ck_assert_uint_eq(v->cache_n, VHDX_CACHE_PAGES);
 	/* Far more pages than may be dirty at a time. */
 	for (uint64_t i = 0; i < 300; i++) {
-		memset(buf, (int)i, 512);
-		ck_assert_int_eq(run(DISK_WRITE, 0, i << 37, buf, 512), 0);
+		memset(rig_buf, (int)i, 512);
+		ck_assert_int_eq(rig_run(DISK_WRITE, 0, i << 37, rig_buf, 512), 0);
 		ck_assert_uint_le(v->dirty_n, VHDX_DIRTY_MAX);
 	}
-	ck_assert_int_eq(run(DISK_WRITE, 0, (64ull << 40) - 512, buf, 512), 0);
-	fd = reopen_fd();
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, (64ull << 40) - 512, rig_buf, 512), 0);
+	rig_close();
 	ck_assert_int_eq(open_image(fd, true), 0);
 	for (uint64_t i = 0; i < 300; i++) {
-		ck_assert_int_eq(run(DISK_READ, 0, i << 37, buf, 512), 0);
-		ck_assert_uint_eq(buf[0], (unsigned char)i);
-		ck_assert_uint_eq(buf[511], (unsigned char)i);
+		ck_assert_int_eq(rig_run(DISK_READ, 0, i << 37, rig_buf, 512), 0);
+		ck_assert_uint_eq(rig_buf[0], (unsigned char)i);
+		ck_assert_uint_eq(rig_buf[511], (unsigned char)i);
 	}
 }
 END_TEST
@@ -402,14 +286,14 @@ START_TEST(damage_is_told)
 		spoil_copies(fd, b, 196608, 65536);
 	else
 		ck_assert_int_eq(pwrite(fd, &b->value, b->bytes, (off_t)b->at), b->bytes);
-	ck_assert_int_eq(pread(fd, buf, 4 * MIB, 0), 4 * MIB);
-	before = crc32c(0, buf, 4 * MIB);
+	ck_assert_int_eq(pread(fd, rig_buf, 4 * MIB, 0), 4 * MIB);
+	before = crc32c(0, rig_buf, 4 * MIB);
 	ck_assert_msg(open_image(fd, false) == b->r, "%s", b->name);
-	ck_assert_msg(strlen(error.message) > 10, "%s", b->name);
-	ck_assert_ptr_null(disk);
+	ck_assert_msg(strlen(rig_error.message) > 10, "%s", b->name);
+	ck_assert_ptr_null(rig_disk);
 	/* Nothing is written to what is refused. */
-	ck_assert_int_eq(pread(fd, buf, 4 * MIB, 0), 4 * MIB);
-	after = crc32c(0, buf, 4 * MIB);
+	ck_assert_int_eq(pread(fd, rig_buf, 4 * MIB, 0), 4 * MIB);
+	after = crc32c(0, rig_buf, 4 * MIB);
 	ck_assert_uint_eq(before, after);
 	close(fd);
 }
@@ -432,17 +316,17 @@ START_TEST(bad_entries_end_in_errors)
 {
 	int fd = make_image(BYTES, MIB, 512, false);
 
-	open_engine(AIO_AUTO);
+	rig_engine(AIO_AUTO);
 	ck_assert_int_eq(pwrite(fd, &bad_entries[_i], 8, 3 * MIB + 8), 8);
 	ck_assert_int_eq(open_image(fd, false), 0);
-	ck_assert_int_eq(run(DISK_READ, 0, MIB, buf, 4096), -EIO);
-	ck_assert_int_eq(run(DISK_WRITE, 0, MIB, buf, 4096), -EIO);
-	ck_assert_int_eq(run(DISK_DISCARD, 0, MIB, NULL, MIB), -EIO);
-	ck_assert_int_eq(run(DISK_WRITE_ZEROES, 0, MIB, NULL, 4096), -EIO);
-	ck_assert_int_eq(run(DISK_READ, 0, MIB / 2, buf, MIB), -EIO);
+	ck_assert_int_eq(rig_run(DISK_READ, 0, MIB, rig_buf, 4096), -EIO);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, MIB, rig_buf, 4096), -EIO);
+	ck_assert_int_eq(rig_run(DISK_DISCARD, 0, MIB, NULL, MIB), -EIO);
+	ck_assert_int_eq(rig_run(DISK_WRITE_ZEROES, 0, MIB, NULL, 4096), -EIO);
+	ck_assert_int_eq(rig_run(DISK_READ, 0, MIB / 2, rig_buf, MIB), -EIO);
 	/* Its neighbours are well. */
-	ck_assert_int_eq(run(DISK_WRITE, 0, 0, buf, MIB), 0);
-	ck_assert_int_eq(run(DISK_WRITE, 0, 2 * MIB, buf, MIB), 0);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_buf, MIB), 0);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 2 * MIB, rig_buf, MIB), 0);
 }
 END_TEST
 
@@ -453,7 +337,7 @@ START_TEST(one_damaged_copy_is_survived)
 	int fd = make_image(BYTES, MIB, 512, false);
 
 	ck_assert_int_eq(pwrite(fd, "x", 1, places[_i]), 1);
-	ck_assert_msg(open_image(fd, false) == 0, "%s", error.message);
+	ck_assert_msg(open_image(fd, false) == 0, "%s", rig_error.message);
 }
 END_TEST
 
@@ -483,14 +367,14 @@ START_TEST(create_refuses)
 	struct vhdx_create_params p = rows[_i];
 	struct stat st;
 
-	p.fd = memfd_create("vhdx", MFD_CLOEXEC);
-	ck_assert_int_eq(vhdx_create(&p, &error), -EINVAL);
+	p.fd = rig_file();
+	ck_assert_int_eq(vhdx_create(&p, &rig_error), -EINVAL);
 	ck_assert_int_eq(fstat(p.fd, &st), 0);
 	ck_assert_int_eq(st.st_size, 0);
 	p.disk_bytes = MIB;
 	p.logical_bytes = p.block_bytes = 0;
-	ck_assert_int_eq(vhdx_create(&p, &error), 0);
-	ck_assert_int_eq(vhdx_create(&p, &error), -EEXIST);
+	ck_assert_int_eq(vhdx_create(&p, &rig_error), 0);
+	ck_assert_int_eq(vhdx_create(&p, &rig_error), -EEXIST);
 	close(p.fd);
 }
 END_TEST
@@ -500,16 +384,16 @@ START_TEST(discarded_room_goes_back_to_the_host)
 	struct stat full, empty;
 	int fd = make_image(BYTES, MIB, 512, false);
 
-	open_engine(AIO_AUTO);
+	rig_engine(AIO_AUTO);
 	ck_assert_int_eq(open_image(fd, false), 0);
-	memset(buf, 1, BYTES);
-	ck_assert_int_eq(run(DISK_WRITE, 0, 0, buf, BYTES), 0);
+	memset(rig_buf, 1, BYTES);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_buf, BYTES), 0);
 	ck_assert_int_eq(fstat(fd, &full), 0);
-	ck_assert_int_eq(run(DISK_DISCARD, 0, 0, NULL, BYTES), 0);
+	ck_assert_int_eq(rig_run(DISK_DISCARD, 0, 0, NULL, BYTES), 0);
 	ck_assert_int_eq(fstat(fd, &empty), 0);
 	ck_assert_int_lt(empty.st_blocks, full.st_blocks - BYTES / 512 + 1);
 	/* And the blocks have their places again. */
-	ck_assert_int_eq(run(DISK_WRITE, 0, 0, buf, BYTES), 0);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_buf, BYTES), 0);
 	ck_assert_int_eq(fstat(fd, &empty), 0);
 	ck_assert_int_eq(empty.st_size, full.st_size);
 }
@@ -553,16 +437,15 @@ START_TEST(the_content_does_not)
 	struct stat st;
 
 	ck_assert_int_eq(fstat(f.fd, &st), 0);
-	ck_assert_int_eq(image_open(&p, &disk, &error), 0);
-	ck_assert_str_eq(disk->ops->format, "raw");
-	ck_assert_uint_eq(disk_bytes(disk), (uint64_t)st.st_size);
-	disk_unref(disk);
-	disk = NULL;
+	ck_assert_int_eq(image_open(&p, &rig_disk, &rig_error), 0);
+	ck_assert_str_eq(rig_disk->ops->format, "raw");
+	ck_assert_uint_eq(disk_bytes(rig_disk), (uint64_t)st.st_size);
+	rig_close();
 	f.fd = memfd_create("raw", MFD_CLOEXEC);
 	f.format = IMAGE_VHDX;
 	ck_assert_int_eq(ftruncate(f.fd, 8 * MIB), 0);
-	ck_assert_int_eq(image_open(&p, &disk, &error), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(error.message, "is none"));
+	ck_assert_int_eq(image_open(&p, &rig_disk, &rig_error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(rig_error.message, "is none"));
 	close(f.fd);
 }
 END_TEST
@@ -573,7 +456,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("vhdx");
 
 	tcase_set_timeout(t, 120);
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_loop_test(t, damage_is_told, 0, ARRAY_SIZE(bad));
 	tcase_add_loop_test(t, bad_entries_end_in_errors, 0, ARRAY_SIZE(bad_entries));
 	tcase_add_loop_test(t, one_damaged_copy_is_survived, 0, 4);
