@@ -31,7 +31,14 @@
  *         "forwards": [ { "protocol": "tcp" | "udp", "address": "127.0.0.1",
  *                         "port": 2222, "guest_port": 22 } ] } ],   for "user", up to 16
  *     "integration": { "heartbeat": true, "shutdown": true, "time_sync": true },
- *     "on_triple_fault": "reset" | "off" }
+ *     "on_triple_fault": "reset" | "off",
+ *     "group": "…" | null,                  of VMs, for people: 1 to 64 letters, digits, - _ . : / =
+ *     "tags": [],                           up to 32, each as a group's name
+ *     "automatic": { "start": "if_running" | "nothing" | "always",   when the host has booted
+ *                    "delay_s": 0,                                   after vmms began, up to a day
+ *                    "stop": "shutdown" | "turn_off",                when the host shuts down
+ *                    "stop_timeout_s": 120 },                        then it is turned off
+ *     "restart": "never" | "on_failure" }   when its worker dies
  *
  * What is not said has the value shown. Unknown members are refused. Later schemas add members; the version rises
  * only when an old reader would misunderstand.
@@ -67,6 +74,10 @@
 #define CONFIG_MAC_BYTES 6u
 #define CONFIG_SERIAL_MAX 32u
 #define CONFIG_IOPS_MAX 1000000000u
+#define CONFIG_LABEL_MAX 64u /* of a group or a tag */
+#define CONFIG_TAGS_MAX 32u
+#define CONFIG_SECONDS_MAX 86400u
+#define CONFIG_STOP_SECONDS 120u
 
 enum nic_kind { NIC_NONE, NIC_USER, NIC_TAP, NIC_SWITCH };
 
@@ -91,6 +102,9 @@ struct nic_config {
 enum drive_kind { DRIVE_DISK, DRIVE_DVD };
 enum drive_cache { DRIVE_WRITEBACK, DRIVE_UNCACHED, DRIVE_UNSAFE };
 enum on_triple_fault { TRIPLE_FAULT_RESET, TRIPLE_FAULT_OFF };
+enum auto_start { AUTO_START_NOTHING, AUTO_START_IF_RUNNING, AUTO_START_ALWAYS };
+enum auto_stop { AUTO_STOP_SHUTDOWN, AUTO_STOP_TURN_OFF };
+enum restart_policy { RESTART_NEVER, RESTART_ON_FAILURE };
 
 struct drive_config {
 	unsigned int controller, lun;
@@ -121,6 +135,16 @@ struct vm_config {
 		bool heartbeat, shutdown, time_sync;
 	} integration;
 	enum on_triple_fault on_triple_fault;
+	char group[CONFIG_LABEL_MAX + 1]; /* "" none */
+	char (*tags)[CONFIG_LABEL_MAX + 1];
+	size_t tag_count;
+	struct {
+		enum auto_start start;
+		unsigned int delay_s;
+		enum auto_stop stop;
+		unsigned int stop_timeout_s;
+	} automatic;
+	enum restart_policy restart;
 };
 
 /* From a parsed text. On an error *ret is untouched. The caller ends it with config_done(). -EINVAL, -ENOMEM. */
@@ -172,8 +196,25 @@ void config_give_serials(struct vm_config *c);
  */
 int config_patch(const struct vm_config *c, const json_t *patch, struct vm_config *ret,
 		 struct config_error *e) __must_check;
-/* Whether two differ in more than what can change while the VM runs: name, notes, integration services. */
-bool config_needs_off(const struct vm_config *a, const struct vm_config *b);
+/* When a change of a member (of the top) holds while the VM runs. */
+enum config_when {
+	CONFIG_NOW,        /* at once */
+	CONFIG_NEXT_START, /* at the next start of a VM that is off */
+	CONFIG_OWN_WAY, /* it is not changed as a whole: drives and adapters have methods of their own */
+};
+enum config_when config_when(const char *member);
+/* The members (of the top) in which two differ: an array of names, new. NULL without memory. */
+json_t *config_diff(const struct vm_config *a, const struct vm_config *b);
+/* The members that a worker keeps as they were when it started; new. NULL without memory. */
+json_t *config_at_start(const struct vm_config *c);
+/* The names of those in which a configuration differs from what config_at_start() gave; new. */
+json_t *config_waiting(const struct vm_config *c, const json_t *at_start);
+
+bool config_has_tag(const struct vm_config *c, const char *tag);
+/* As vm.json(5) spells them. */
+const char *config_auto_start(enum auto_start s);
+const char *config_auto_stop(enum auto_stop s);
+const char *config_restart(enum restart_policy p);
 
 /*
  * VMBus channels of each SCSI controller, the first included: as asked but at most one a VP, else one for four VPs, as Hyper-V has it.

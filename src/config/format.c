@@ -50,10 +50,24 @@ static json_t *nics_to_json(const struct vm_config *c)
 	return nics;
 }
 
+static json_t *tags_to_json(const struct vm_config *c)
+{
+	json_t *tags = json_array();
+
+	for (size_t i = 0; i < c->tag_count; i++) {
+		if (json_array_append_new(tags, json_string(c->tags[i])) < 0) {
+			json_decref(tags);
+			return NULL;
+		}
+	}
+	return tags;
+}
+
 json_t *config_to_json(const struct vm_config *c)
 {
 	return json_pack("{s:i, s:s, s:s, s:{s:i}, s:{s:I}, s:{s:s?, s:s?, s:s}, s:o, "
-			 "s:i, s:o, s:{s:b, s:b, s:b}, s:s}",
+			 "s:i, s:o, s:{s:b, s:b, s:b}, s:s, s:s?, s:o, s:{s:s, s:i, s:s, "
+			 "s:i}, s:s}",
 			 "schema", CONFIG_SCHEMA, "name", c->name, "notes", c->notes,
 			 "processors", "count", (int)c->processors, "memory", "bytes",
 			 (json_int_t)c->memory_bytes, "boot", "kernel", c->kernel,
@@ -62,7 +76,13 @@ json_t *config_to_json(const struct vm_config *c)
 			 nics_to_json(c), "integration", "heartbeat",
 			 c->integration.heartbeat, "shutdown", c->integration.shutdown,
 			 "time_sync", c->integration.time_sync, "on_triple_fault",
-			 c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset");
+			 c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset",
+			 "group", c->group[0] ? c->group : NULL, "tags", tags_to_json(c),
+			 "automatic", "start", config_auto_start(c->automatic.start),
+			 "delay_s", (int)c->automatic.delay_s, "stop",
+			 config_auto_stop(c->automatic.stop), "stop_timeout_s",
+			 (int)c->automatic.stop_timeout_s, "restart",
+			 config_restart(c->restart));
 }
 
 /* RFC 7396, 2: a member that is null goes, an object is merged, all else replaces. Depth is bounded by jansson's parser. */
@@ -108,25 +128,4 @@ int config_patch(const struct vm_config *c, const json_t *patch, struct vm_confi
 	}
 	json_decref(text);
 	return r;
-}
-
-/* The form that is left when what may change at any time is taken out. */
-static json_t *fixed_part(const struct vm_config *c)
-{
-	json_t *text = config_to_json(c);
-
-	json_object_del(text, "name");
-	json_object_del(text, "notes");
-	json_object_del(text, "integration");
-	return text;
-}
-
-bool config_needs_off(const struct vm_config *a, const struct vm_config *b)
-{
-	json_t *x = fixed_part(a), *y = fixed_part(b);
-	bool differ = !x || !y || !json_equal(x, y);
-
-	json_decref(x);
-	json_decref(y);
-	return differ;
 }

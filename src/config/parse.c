@@ -332,6 +332,10 @@ static const struct member top_members[] = {
 	{ "nics", false, read_nics },
 	{ "integration", false, read_integration },
 	{ "on_triple_fault", false, read_triple_fault },
+	{ "group", false, parse_group },
+	{ "tags", false, parse_tags },
+	{ "automatic", false, parse_automatic },
+	{ "restart", false, parse_restart },
 	{ NULL },
 };
 
@@ -342,6 +346,8 @@ int config_from_json(const json_t *text, struct vm_config *ret, struct config_er
 	struct vm_config c = {
 		.processors = 1,
 		.integration = { .heartbeat = true, .shutdown = true, .time_sync = true },
+		.automatic = { .start = AUTO_START_IF_RUNNING,
+			       .stop_timeout_s = CONFIG_STOP_SECONDS },
 	};
 	struct reader r = { .config = &c, .where = "", .e = e };
 	int n;
@@ -398,5 +404,6 @@ void config_done(struct vm_config *c)
 	free(c->kernel);
 	free(c->initrd);
 	free(c->cmdline);
+	free(c->tags);
 	*c = (struct vm_config){ 0 };
 }

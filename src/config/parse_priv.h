@@ -37,6 +37,11 @@ int parse_bool(struct reader *r, const struct member *m, const json_t *v);
 int parse_path(struct reader *r, const struct member *m, const json_t *v);
 /* "scsi" */
 int parse_scsi(struct reader *r, const struct member *m, const json_t *v);
+/* parse_host.c: "automatic", "restart", "group", "tags" */
+int parse_automatic(struct reader *r, const struct member *m, const json_t *v);
+int parse_restart(struct reader *r, const struct member *m, const json_t *v);
+int parse_group(struct reader *r, const struct member *m, const json_t *v);
+int parse_tags(struct reader *r, const struct member *m, const json_t *v);
 
 /* Applies a merge patch (RFC 7396) in place. -ENOMEM. */
 int config_merge(json_t *target, const json_t *patch) __must_check;

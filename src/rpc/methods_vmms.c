@@ -46,9 +46,20 @@
 
 static const struct rpc_field summary_fields[] = { SUMMARY_ROWS, END };
 
+static const struct rpc_field set_fields[] = {
+	SUMMARY_ROWS,
+	{ "applied", RPC_ARRAY, REQ,
+	  .description = "names of members that were changed and hold now" },
+	{ "pending", RPC_ARRAY, REQ,
+	  .description = "names of members that wait for its next start" },
+	END
+};
+
 static const struct rpc_field show_fields[] = {
 	SUMMARY_ROWS,
 	{ "config", RPC_OBJECT, REQ, .description = "its configuration, as vm.json(5)" },
+	{ "pending", RPC_ARRAY, REQ,
+	  .description = "names of its members that wait for its next start" },
 	{ "worker_pid", RPC_INTEGER, REQ, .nullable = true,
 	  .description = "process id of its worker" },
 	{ "console_socket", RPC_STRING, REQ, .nullable = true,
@@ -200,7 +211,11 @@ static const struct rpc_method table[] = {
 	{ "vm.create", "Makes a VM from a configuration; it is Off.", RPC_RIGHT_ADMIN,
 	  FIELDS{ { "config", RPC_OBJECT, REQ, .description = "as vm.json(5)" }, END },
 	  summary_fields, ERRORS{ RPC_EXISTS, 0 } },
-	{ "vm.list", "All VMs, by name.", RPC_RIGHT_VIEW, NOTHING,
+	{ "vm.list", "All VMs, or those of a group or with a tag, by name.",
+	  RPC_RIGHT_VIEW,
+	  FIELDS{ { "group", RPC_STRING, .description = "those of this group only" },
+		  { "tag", RPC_STRING, .description = "those with this tag only" },
+		  END },
 	  FIELDS{ { "vms", RPC_ARRAY, REQ, .description = "one entry a VM",
 		    .fields = summary_fields },
 		  END },
@@ -208,14 +223,15 @@ static const struct rpc_method table[] = {
 	{ "vm.show", "All that is known of a VM.", RPC_RIGHT_VIEW, VM_ONLY, show_fields,
 	  ERRORS{ RPC_NOT_FOUND, 0 } },
 	{ "vm.set",
-	  "Changes a VM's configuration by a merge patch (RFC 7396). Name, notes and "
-	  "integration services at once; the rest while it is off.",
+	  "Changes a VM's configuration by a merge patch (RFC 7396). What a VM that runs "
+	  "cannot take waits for its next start. Drives and adapters as a whole while it "
+	  "is off.",
 	  RPC_RIGHT_ADMIN,
 	  FIELDS{ VM,
 		  { "patch", RPC_OBJECT, REQ,
 		    .description = "members of vm.json(5) to replace; null removes one" },
 		  END },
-	  summary_fields, ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, 0 } },
+	  set_fields, ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, 0 } },
 	{ "vm.delete",
 	  "Deletes the configuration and logs of a VM that is off; its disks stay.",
 	  RPC_RIGHT_ADMIN, VM_ONLY, NOTHING,

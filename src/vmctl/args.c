@@ -103,8 +103,11 @@ static int read_value(struct parse *p, const struct option *o, const char *text,
 		      uint64_t *ret_number)
 {
 	switch (o->kind) {
+	case OPT_SECONDS:
 	case OPT_COUNT:
-		if (parse_count(text, ret_number) == 0)
+		*ret_number = 0;
+		if ((o->kind == OPT_SECONDS && strcmp(text, "0") == 0) ||
+		    parse_count(text, ret_number) == 0)
 			return 0;
 		return wrong(p, "--%s wants a number such as 2, not \"%s\"", o->name,
 			     text);

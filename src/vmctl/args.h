@@ -12,12 +12,13 @@
 #define ARGS_VALUES_MAX 600 /* 256 disks and all else twice */
 
 enum option_kind {
-	OPT_FLAG,   /* takes no value */
-	OPT_TEXT,   /* any text */
-	OPT_COUNT,  /* a decimal number, at least 1 */
-	OPT_SIZE,   /* bytes, as config_parse_size() reads them: "64M" */
-	OPT_PATH,   /* a file; made absolute, for vmms stands in another folder */
-	OPT_CHOICE, /* one of `choices` */
+	OPT_FLAG,    /* takes no value */
+	OPT_TEXT,    /* any text */
+	OPT_COUNT,   /* a decimal number, at least 1 */
+	OPT_SECONDS, /* the same, 0 too */
+	OPT_SIZE,    /* bytes, as config_parse_size() reads them: "64M" */
+	OPT_PATH,    /* a file; made absolute, for vmms stands in another folder */
+	OPT_CHOICE,  /* one of `choices` */
 };
 
 struct option {
@@ -32,7 +33,7 @@ struct option {
 struct arg_value {
 	const struct option *option;
 	char *text;      /* owned; a path is absolute */
-	uint64_t number; /* OPT_COUNT; OPT_SIZE in bytes */
+	uint64_t number; /* OPT_COUNT, OPT_SECONDS; OPT_SIZE in bytes */
 };
 
 struct args {

@@ -3,6 +3,7 @@
 #include "vmctl/vmctl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "config/config.h"
@@ -25,14 +26,46 @@ static const struct {
 	{ "time-sync", "integration", "time_sync" },
 	{ "disk-channels", NULL, "disk_channels" },
 	{ "on-triple-fault", NULL, "on_triple_fault" },
+	{ "group", NULL, "group" },
+	{ "tags", NULL, "tags" },
+	{ "auto-start", "automatic", "start" },
+	{ "auto-delay", "automatic", "delay_s" },
+	{ "auto-stop", "automatic", "stop" },
+	{ "auto-stop-timeout", "automatic", "stop_timeout_s" },
+	{ "restart", NULL, "restart" },
 };
+
+/* "a,b" as a list; "none" as an empty one. NULL for what is not UTF-8. */
+static json_t *list_of(const char *text)
+{
+	json_t *list = json_array();
+
+	if (strcmp(text, "none") == 0)
+		return list;
+	for (;;) {
+		size_t n = strcspn(text, ",");
+
+		if (json_array_append_new(list, json_stringn(text, n)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+		if (!text[n])
+			return list;
+		text += n + 1;
+	}
+}
 
 static json_t *value_of(const struct arg_value *v)
 {
-	if (v->option->kind == OPT_SIZE || v->option->kind == OPT_COUNT)
+	if (v->option->kind == OPT_SIZE || v->option->kind == OPT_COUNT ||
+	    v->option->kind == OPT_SECONDS)
 		return json_integer((json_int_t)v->number);
 	if (v->option->choices && strcmp(v->option->choices, "on|off") == 0)
 		return json_boolean(strcmp(v->text, "on") == 0);
+	if (strcmp(v->option->name, "group") == 0 && strcmp(v->text, "none") == 0)
+		return json_null();
+	if (strcmp(v->option->name, "tags") == 0)
+		return list_of(v->text);
 	return json_string(v->text);
 }
 
@@ -158,6 +191,53 @@ int verb_create(struct vmctl *v, const struct args *a)
 	return VMCTL_DONE;
 }
 
+/* "memory, boot" of a list of names. */
+static void join(const json_t *names, char *ret, size_t size)
+{
+	size_t i, at = 0;
+	json_t *name;
+
+	ret[0] = 0;
+	json_array_foreach (names, i, name) {
+		if (at < size)
+			at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? ", " : "",
+					       json_string_value(name));
+	}
+}
+
+/* What vm.set did. */
+static int print_set(const struct vmctl *v, const json_t *answer)
+{
+	const json_t *pending = json_object_get(answer, "pending");
+	char waiting[200];
+
+	if (v->json)
+		return print_json(answer);
+	join(pending, waiting, sizeof(waiting));
+	if (json_array_size(pending))
+		print_line(stdout, "%s is changed; until its next start wait: %s",
+			   field_text(answer, "name"), waiting);
+	else
+		print_line(stdout, "%s is changed", field_text(answer, "name"));
+	return VMCTL_DONE;
+}
+
+int verb_rename(struct vmctl *v, const struct args *a)
+{
+	json_auto_t *answer = NULL;
+	int status = call(v, v->verb->method,
+			  json_pack("{s:s, s:{s:s}}", "vm", a->words[0], "patch", "name",
+				    a->words[1]),
+			  &answer);
+
+	if (status)
+		return status;
+	if (v->json)
+		return print_json(answer);
+	print_line(stdout, "%s is now %s", a->words[0], field_text(answer, "name"));
+	return VMCTL_DONE;
+}
+
 int verb_set(struct vmctl *v, const struct args *a)
 {
 	json_auto_t *patch = json_object(), *summary = NULL;
@@ -170,12 +250,7 @@ int verb_set(struct vmctl *v, const struct args *a)
 	status = call(v, v->verb->method,
 		      json_pack("{s:s, s:O}", "vm", a->words[0], "patch", patch),
 		      &summary);
-	if (status)
-		return status;
-	if (v->json)
-		return print_json(summary);
-	print_line(stdout, "%s is changed", field_text(summary, "name"));
-	return VMCTL_DONE;
+	return status ? status : print_set(v, summary);
 }
 
 int verb_delete(struct vmctl *v, const struct args *a)

@@ -49,7 +49,11 @@ int verb_list(struct vmctl *v, const struct args *a)
 {
 	json_auto_t *answer = NULL;
 	const json_t *vms;
-	int status = call(v, v->verb->method, json_object(), &answer);
+	const struct arg_value *group = args_find(a, "group"), *tag = args_find(a, "tag");
+	int status = call(v, v->verb->method,
+			  json_pack("{s:s*, s:s*}", "group", group ? group->text : NULL,
+				    "tag", tag ? tag->text : NULL),
+			  &answer);
 
 	if (status)
 		return status;
@@ -57,7 +61,8 @@ int verb_list(struct vmctl *v, const struct args *a)
 		return print_json(answer);
 	vms = json_object_get(answer, "vms");
 	if (json_array_size(vms) == 0) {
-		puts("There is no VM. To make one: vmctl create --help");
+		puts(group || tag ? "There is no such VM."
+				  : "There is no VM. To make one: vmctl create --help");
 		return VMCTL_DONE;
 	}
 	return print_vms(v, vms);

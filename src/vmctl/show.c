@@ -20,6 +20,22 @@ static void print_optional(const char *name, const json_t *obj, const char *memb
 		print_field(name, text);
 }
 
+/* "memory, boot", unless there is none. */
+static void print_names(const char *title, const json_t *names)
+{
+	char text[512] = "";
+	size_t i, at = 0;
+	json_t *name;
+
+	json_array_foreach (names, i, name) {
+		if (at < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+					       i ? ", " : "", json_string_value(name));
+	}
+	if (*text)
+		print_field(title, text);
+}
+
 static void print_state(const json_t *vm)
 {
 	char uptime[TEXT_TIME_MAX];
@@ -50,6 +66,24 @@ static void print_shape(const json_t *vm)
 	print_optional("Initrd", boot, "initrd");
 	print_optional("Command line", boot, "cmdline");
 	print_optional("Notes", config, "notes");
+	print_optional("Group", config, "group");
+	print_names("Tags", json_object_get(config, "tags"));
+}
+
+/* What happens to it without anybody asking. */
+static void print_automatic(const json_t *config)
+{
+	const json_t *a = json_object_get(config, "automatic");
+	unsigned int delay = (unsigned int)field_number(a, "delay_s");
+	char after[40] = "";
+
+	if (!json_is_object(a))
+		return;
+	if (delay)
+		snprintf(after, sizeof(after), " after %u s", delay);
+	print_line(stdout, "%-14sstart %s%s, stop by %s, restart %s", "Automatic",
+		   field_text(a, "start"), after, field_text(a, "stop"),
+		   field_text(config, "restart"));
 }
 
 static void print_places(const json_t *vm)
@@ -210,6 +244,8 @@ int verb_show(struct vmctl *v, const struct args *a)
 	print_state(vm);
 	print_optional("VMBus", status, "vmbus_version");
 	print_shape(vm);
+	print_automatic(json_object_get(vm, "config"));
+	print_names("Pending", json_object_get(vm, "pending"));
 	print_places(vm);
 	r = print_drives(v, vm);
 	if (r == 0)

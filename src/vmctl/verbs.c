@@ -17,21 +17,34 @@
 	{                                                          \
 		name, OPT_CHOICE, "on|off", "on|off", .help = what \
 	}
-#define SHAPE                                                                          \
-	{ "cpus", OPT_COUNT, "N", .help = "virtual processors" },                      \
-		{ "kernel", OPT_PATH, "FILE",                                          \
-		  .help = "what to boot: a Linux bzImage or a PVH ELF image" },        \
-		{ "initrd", OPT_PATH, "FILE", .help = "initial RAM file system" },     \
-		{ "cmdline", OPT_TEXT, "TEXT", .help = "the kernel's command line" },  \
-		{ "notes", OPT_TEXT, "TEXT", .help = "a note, shown by vmctl show" },  \
-		ON_OFF("heartbeat", "the heartbeat integration service"),              \
-		ON_OFF("shutdown", "the shutdown integration service"),                \
-		ON_OFF("time-sync", "the time synchronization integration service"),   \
-		{ "disk-channels", OPT_COUNT, "N",                                     \
-		  .help = "VMBus channels of a SCSI controller (one for four cpus)" }, \
-	{                                                                              \
-		"on-triple-fault", OPT_CHOICE, "reset|off", "reset|off",               \
-			.help = "what a triple fault does (reset)"                     \
+#define SHAPE                                                                           \
+	{ "cpus", OPT_COUNT, "N", .help = "virtual processors" },                       \
+		{ "kernel", OPT_PATH, "FILE",                                           \
+		  .help = "what to boot: a Linux bzImage or a PVH ELF image" },         \
+		{ "initrd", OPT_PATH, "FILE", .help = "initial RAM file system" },      \
+		{ "cmdline", OPT_TEXT, "TEXT", .help = "the kernel's command line" },   \
+		{ "notes", OPT_TEXT, "TEXT", .help = "a note, shown by vmctl show" },   \
+		{ "group", OPT_TEXT, "GROUP|none", .help = "the group that it is of" }, \
+		{ "tags", OPT_TEXT, "TAG,...|none", .help = "what to find it by" },     \
+		{ "auto-start", OPT_CHOICE, "WHEN", "nothing|if_running|always",        \
+		  .help = "start it when the host has booted (if_running: if it ran "   \
+			  "before)" },                                                  \
+		{ "auto-delay", OPT_SECONDS, "SECONDS",                                 \
+		  .help = "how long after vmms began that is (0)" },                    \
+		{ "auto-stop", OPT_CHOICE, "HOW", "shutdown|turn_off",                  \
+		  .help = "what happens to it when the host shuts down (shutdown)" },   \
+		{ "auto-stop-timeout", OPT_SECONDS, "SECONDS",                          \
+		  .help = "how long its guest may take then; it is turned off (120)" }, \
+		{ "restart", OPT_CHOICE, "WHEN", "never|on_failure",                    \
+		  .help = "whether it is started again when its worker dies (never)" }, \
+		ON_OFF("heartbeat", "the heartbeat integration service"),               \
+		ON_OFF("shutdown", "the shutdown integration service"),                 \
+		ON_OFF("time-sync", "the time synchronization integration service"),    \
+		{ "disk-channels", OPT_COUNT, "N",                                      \
+		  .help = "VMBus channels of a SCSI controller (one for four cpus)" },  \
+	{                                                                               \
+		"on-triple-fault", OPT_CHOICE, "reset|off", "reset|off",                \
+			.help = "what a triple fault does (reset)"                      \
 	}
 
 #define DETACH                                                                     \
@@ -111,8 +124,10 @@ const struct verb verbs[] = {
 	  { WORD_NONE },
 	  "list all VMs",
 	  NULL,
-	  NULL,
-	  "list\nlist --json",
+	  OPTIONS{ { "group", OPT_TEXT, "GROUP", .help = "those of this group only" },
+		   { "tag", OPT_TEXT, "TAG", .help = "those with this tag only" },
+		   END },
+	  "list\nlist --tag env=prod --json",
 	  "vm.list",
 	  verb_list },
 	{ "show",
@@ -196,15 +211,27 @@ const struct verb verbs[] = {
 	  "NAME",
 	  { WORD_VM },
 	  "change a VM",
-	  "Name, notes and integration services change at once; the rest while the VM is "
-	  "off.",
+	  "What a VM that runs cannot take waits for its next start; vmctl says what "
+	  "that "
+	  "is, and vmctl\n"
+	  "show has it under Pending.",
 	  OPTIONS{ { "name", OPT_TEXT, "NAME", .help = "another name" },
 		   { "memory", OPT_SIZE, "SIZE", .help = "memory, such as 64M or 2G" },
 		   SHAPE,
 		   END },
-	  "set web1 --memory 4G --cpus 4\nset web1 --name www --time-sync off",
+	  "set web1 --memory 4G --cpus 4\nset web1 --tags env=prod,db --auto-start "
+	  "always",
 	  "vm.set",
 	  verb_set },
+	{ "rename",
+	  "NAME NEW",
+	  { WORD_VM, WORD_NAME },
+	  "give a VM another name; it may run",
+	  NULL,
+	  NULL,
+	  "rename web1 www",
+	  "vm.set",
+	  verb_rename },
 	{ "delete",
 	  "NAME",
 	  { WORD_VM },

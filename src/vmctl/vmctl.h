@@ -112,6 +112,7 @@ int nic_print(const struct vmctl *v, const json_t *vm, const char *title);
 /* The verbs, by the file of their group. */
 int verb_create(struct vmctl *v, const struct args *a);
 int verb_set(struct vmctl *v, const struct args *a);
+int verb_rename(struct vmctl *v, const struct args *a);
 int verb_delete(struct vmctl *v, const struct args *a);
 int verb_start(struct vmctl *v, const struct args *a);
 int verb_stop(struct vmctl *v, const struct args *a);

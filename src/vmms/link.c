@@ -138,10 +138,12 @@ static void on_set_up(void *arg, const json_t *result, const struct rpc_error *e
 static void send_setup(struct worker *w)
 {
 	struct resources *res = &w->res;
-	json_t *params = json_pack("{s:o, s:O}", "config", config_to_json(&w->vm->config),
-				   "fds", res->roles);
+	json_t *config = config_to_json(&w->vm->config), *params;
 	size_t n = res->fd_count;
 
+	/* What was set since the start began waits for the next: the record says so. */
+	json_object_update(config, w->vm->at_start);
+	params = json_pack("{s:o, s:O}", "config", config, "fds", res->roles);
 	if (!params) {
 		worker_fail(w, -ENOMEM, "no memory");
 		return;

@@ -24,21 +24,12 @@
 
 /* ---- create ---- */
 
-static int check_new_name(struct vmms *v, const char *name, struct rpc_error *e)
-{
-	if (registry_by_name(&v->registry, name))
-		return rpc_error_set(
-			e, -EEXIST,
-			"there is a VM called %s already; choose another name", name);
-	return 0;
-}
-
 static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 		  struct rpc_error *e)
 {
 	struct guid id;
 	struct vm *vm;
-	int r = check_new_name(v, c->name, e);
+	int r = registry_check_name(&v->registry, c->name, e);
 
 	if (r == 0)
 		r = images_check_once(c, e);
@@ -89,11 +80,16 @@ void manage_create(struct rpc_call *call, void *ctx)
 
 void manage_list(struct rpc_call *call, void *ctx)
 {
+	const char *group = rpc_call_string(call, "group"),
+		   *tag = rpc_call_string(call, "tag");
 	struct vmms *v = ctx;
 	json_t *list = json_array();
 	struct vm *vm;
 
 	list_for_each (vm, &v->registry.vms, link) {
+		if ((group && strcmp(group, vm->config.group) != 0) ||
+		    (tag && !config_has_tag(&vm->config, tag)))
+			continue;
 		if (json_array_append_new(list, vm_summary(vm)) < 0) {
 			json_decref(list);
 			rpc_call_fail(call, -ENOMEM, "vm.list: no memory");
@@ -151,112 +147,6 @@ void manage_show(struct rpc_call *call, void *ctx)
 		free(s);
 	}
 	reply_show(ctx, vm, call);
-}
-
-/* ---- set ---- */
-
-static const struct {
-	const char *service;
-	size_t offset; /* of its bool in struct vm_config */
-} services[] = {
-	{ "heartbeat", offsetof(struct vm_config, integration.heartbeat) },
-	{ "shutdown", offsetof(struct vm_config, integration.shutdown) },
-	{ "time_sync", offsetof(struct vm_config, integration.time_sync) },
-};
-
-static bool service_on(const struct vm_config *c, size_t i)
-{
-	return *(const bool *)((const char *)c + services[i].offset);
-}
-
-struct switching {
-	char name[CONFIG_NAME_SIZE];
-	const char *service;
-};
-
-static void on_switched(void *arg, const json_t *result, const struct rpc_error *e)
-{
-	struct switching *s = arg;
-
-	if (e)
-		log_warning(
-			"%s: integration service %s: %s; it changes at the next start",
-			s->name, s->service, e->message);
-	free(s);
-}
-
-/* Offers and rescinds in the running guest what changed. */
-static void switch_services(struct vm *vm, const struct vm_config *before)
-{
-	for (size_t i = 0; vm->worker && i < ARRAY_SIZE(services); i++) {
-		bool on = service_on(&vm->config, i);
-		struct switching *s;
-
-		if (on == service_on(before, i))
-			continue;
-		s = malloc(sizeof(*s));
-		if (!s)
-			continue;
-		strcpy(s->name, vm->config.name);
-		s->service = services[i].service;
-		if (worker_call(
-			    vm->worker, "integration.set",
-			    json_pack("{s:s, s:b}", "service", s->service, "enabled", on),
-			    STATUS_MS, on_switched, s) < 0) {
-			log_warning(
-				"%s: integration service %s changes at the next start",
-				s->name, s->service);
-			free(s);
-		}
-	}
-}
-
-static int check_set(struct vmms *v, struct vm *vm, const struct vm_config *next,
-		     struct rpc_error *e)
-{
-	int r = 0;
-
-	if (config_needs_off(&vm->config, next))
-		r = state_check(VM_OP_CONFIGURE, vm->state, vm->config.name, e);
-	if (r == 0 && strcmp(vm->config.name, next->name) != 0)
-		r = check_new_name(v, next->name, e);
-	return r < 0 ? r : store_update(v->instance.state_fd, &vm->id, next, e);
-}
-
-void manage_set(struct rpc_call *call, void *ctx)
-{
-	const json_t *patch = json_object_get(rpc_call_params(call), "patch");
-	struct vmms *v = ctx;
-	struct vm *vm = vmms_find(v, call);
-	struct vm_config next, before;
-	struct config_error why;
-	struct rpc_error e;
-	int r;
-
-	if (!vm)
-		return;
-	r = config_patch(&vm->config, patch, &next, &why);
-	if (r < 0) {
-		rpc_call_fail(call, r, "%s: %s", vm->config.name, why.message);
-		return;
-	}
-	config_give_serials(&next);
-	if ((json_object_get(patch, "scsi") && images_check_once(&next, &e) < 0) ||
-	    check_set(v, vm, &next, &e) < 0) {
-		config_done(&next);
-		rpc_call_error(call, &e);
-		return;
-	}
-	before = vm->config;
-	vm->config = next;
-	registry_renamed(&v->registry, vm);
-	switch_services(vm, &before);
-	config_done(&before);
-	reservations_sweep(&v->registry, v->instance.state_fd);
-	log_info("%s: configuration changed", vm->config.name);
-	events_add(v->events, "changed", vm, "the configuration of %s was changed",
-		   vm->config.name);
-	rpc_call_reply(call, vm_summary(vm));
 }
 
 /* ---- delete ---- */

@@ -39,6 +39,15 @@ int registry_add(struct registry *r, struct vm *vm)
 	return 0;
 }
 
+int registry_check_name(const struct registry *r, const char *name, struct rpc_error *e)
+{
+	if (registry_by_name(r, name))
+		return rpc_error_set(
+			e, -EEXIST,
+			"there is a VM called %s already; choose another name", name);
+	return 0;
+}
+
 void registry_remove(struct registry *r, struct vm *vm)
 {
 	list_del(&vm->link);

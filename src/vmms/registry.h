@@ -22,6 +22,9 @@ void registry_done(struct registry *r);
 int registry_add(struct registry *r, struct vm *vm) __must_check;
 /* Takes it out; the caller owns it again. */
 void registry_remove(struct registry *r, struct vm *vm);
+/* -EEXIST and a line, when another VM has this name. */
+int registry_check_name(const struct registry *r, const char *name,
+			struct rpc_error *e) __must_check;
 /* The new name must be free (registry_by_name()); the VM finds its new place in the order. */
 void registry_renamed(struct registry *r, struct vm *vm);
 struct vm *registry_by_name(const struct registry *r, const char *name);

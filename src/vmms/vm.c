@@ -41,6 +41,7 @@ void vm_free(struct vm *vm)
 		return;
 	config_done(&vm->config);
 	json_decref(vm->status);
+	json_decref(vm->at_start);
 	free(vm);
 }
 
@@ -154,9 +155,47 @@ void vm_set_off(struct vm *vm, enum vm_health health, const char *reason)
 	vm->vmbus_version[0] = 0;
 	json_decref(vm->status);
 	vm->status = NULL;
+	json_decref(vm->at_start);
+	vm->at_start = NULL;
 }
 
 /* ---- documents ---- */
+
+/* Whether the worker says that it has a service otherwise than the configuration wants it. */
+static bool service_waits(const struct vm *vm)
+{
+	const struct vm_config *c = &vm->config;
+	const struct {
+		const char *name;
+		bool on;
+	} services[] = { { "heartbeat", c->integration.heartbeat },
+			 { "shutdown", c->integration.shutdown },
+			 { "time_sync", c->integration.time_sync } };
+	const json_t *all = json_object_get(vm->status, "integration");
+
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
+		const json_t *is = json_object_get(json_object_get(all, services[i].name),
+						   "enabled");
+
+		if (json_is_boolean(is) && json_is_true(is) != services[i].on)
+			return true;
+	}
+	return false;
+}
+
+json_t *vm_pending(const struct vm *vm)
+{
+	json_t *names = vm->worker && vm->at_start
+				? config_waiting(&vm->config, vm->at_start)
+				: json_array();
+
+	if (names && vm->worker && service_waits(vm) &&
+	    json_array_append_new(names, json_string("integration")) < 0) {
+		json_decref(names);
+		return NULL;
+	}
+	return names;
+}
 
 static uint64_t uptime(const struct vm *vm)
 {
@@ -181,12 +220,12 @@ json_t *vm_show(const struct vm *vm, const char *log_path)
 	json_t *doc = vm_summary(vm), *more;
 	const struct worker *w = vm->worker;
 
-	more = json_pack("{s:o, s:o, s:s?, s:s?, s:s, s:O?}", "config",
-			 config_to_json(&vm->config), "worker_pid",
-			 w && worker_pid(w) ? json_integer(worker_pid(w)) : json_null(),
-			 "console_socket", w ? worker_console_socket(w) : NULL,
-			 "console_pty", w ? worker_console_pty(w) : NULL, "log", log_path,
-			 "status", vm->status);
+	more = json_pack(
+		"{s:o, s:o, s:o, s:s?, s:s?, s:s, s:O?}", "config",
+		config_to_json(&vm->config), "pending", vm_pending(vm), "worker_pid",
+		w && worker_pid(w) ? json_integer(worker_pid(w)) : json_null(),
+		"console_socket", w ? worker_console_socket(w) : NULL, "console_pty",
+		w ? worker_console_pty(w) : NULL, "log", log_path, "status", vm->status);
 	if (!doc || !more || json_object_update_new(doc, more) < 0) {
 		json_decref(doc);
 		return NULL;

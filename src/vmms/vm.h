@@ -36,6 +36,8 @@ struct vm {
 	char vmbus_version[16]; /* "" none */
 	json_t *status;         /* the document itself, NULL */
 
+	json_t *at_start; /* what its worker was started with, as config_at_start(); NULL: not known */
+
 	struct worker *worker; /* NULL exactly while Off */
 	struct list waits;     /* see wait.h */
 	bool drives_busy;      /* its worker was asked to change one: disks.c */
@@ -64,6 +66,8 @@ void vm_set_off(struct vm *vm, enum vm_health health, const char *reason);
 /* The text of an untrusted string in one printable line, cut to the room there is. */
 void vm_clean_text(char *ret, size_t size, const char *text);
 
+/* The members of its configuration that wait for its next start: an array of names, new. NULL without memory. */
+json_t *vm_pending(const struct vm *vm);
 /* The documents of the methods' table; new references, NULL without memory. */
 json_t *vm_summary(const struct vm *vm);
 json_t *vm_show(const struct vm *vm, const char *log_path);

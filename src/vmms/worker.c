@@ -20,7 +20,7 @@
 
 #define TURN_OFF_SECONDS 5
 #define FAIL_SECONDS 1
-#define RECORD_MAX 4096u
+#define RECORD_MAX (128u << 10)
 #define EXIT_NO_PROGRAM 127
 #define WORKER_ARGS 7
 
@@ -242,9 +242,10 @@ static int watch(struct worker *w)
 static int write_record(struct worker *w)
 {
 	json_t *j = json_pack(
-		"{s:i, s:I, s:s, s:I}", "pid", (int)w->process.pid, "starttime",
+		"{s:i, s:I, s:s, s:I, s:O?}", "pid", (int)w->process.pid, "starttime",
 		(json_int_t)w->process.starttime, "console_pty", w->console_pty, "uid",
-		w->uid == SANDBOX_NO_UID ? (json_int_t)-1 : (json_int_t)w->uid);
+		w->uid == SANDBOX_NO_UID ? (json_int_t)-1 : (json_int_t)w->uid, "config",
+		w->vm->at_start);
 	cleanup_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	json_decref(j);
@@ -390,6 +391,7 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 	vm->state = vm->worker_state = VM_STARTING;
 	vm->health = VM_OK;
 	vm->reason[0] = 0;
+	vm->at_start = config_at_start(&vm->config);
 	w->start_call = call;
 	vmms_changed(v, vm, VM_CHANGED_STATE);
 	r = find_parents(w, &why);
@@ -402,14 +404,20 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 
 /* ---- adoption ---- */
 
-static int read_record(struct vmms *v, const char *id, struct process *ret, char *ret_pty,
-		       size_t pty_size, uid_t *ret_uid)
+struct record {
+	struct process process;
+	char console_pty[64];
+	uid_t uid;
+	json_t *at_start; /* the caller's; NULL: not known */
+};
+
+static int read_record(struct vmms *v, const char *id, struct record *ret)
 {
 	cleanup_fd int dir = openat(v->instance.run_fd, id,
 				    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	cleanup_free char *text = NULL;
 	const char *pty;
-	json_t *j, *pid, *start, *uid;
+	json_t *j, *pid, *start, *uid, *at_start;
 	size_t len;
 	int r;
 
@@ -421,12 +429,14 @@ static int read_record(struct vmms *v, const char *id, struct process *ret, char
 	start = json_object_get(j, "starttime");
 	pty = json_string_value(json_object_get(j, "console_pty"));
 	uid = json_object_get(j, "uid");
-	*ret_uid = json_is_integer(uid) ? (uid_t)json_integer_value(uid) : SANDBOX_NO_UID;
-	snprintf(ret_pty, pty_size, "%s", pty ? pty : "");
+	at_start = json_object_get(j, "config");
+	ret->uid = json_is_integer(uid) ? (uid_t)json_integer_value(uid) : SANDBOX_NO_UID;
+	snprintf(ret->console_pty, sizeof(ret->console_pty), "%s", pty ? pty : "");
 	r = json_is_integer(pid) && json_is_integer(start)
 		    ? process_open((pid_t)json_integer_value(pid),
-				   (uint64_t)json_integer_value(start), ret)
+				   (uint64_t)json_integer_value(start), &ret->process)
 		    : -ESRCH;
+	ret->at_start = r == 0 && json_is_object(at_start) ? json_incref(at_start) : NULL;
 	json_decref(j);
 	return r;
 }
@@ -438,25 +448,28 @@ bool worker_was_heard(const struct worker *w)
 
 bool worker_is_alive(struct vmms *v, const char *id)
 {
-	struct process p;
-	char pty[2];
-	uid_t uid;
+	struct record rec;
 
-	if (read_record(v, id, &p, pty, sizeof(pty), &uid) < 0)
+	if (read_record(v, id, &rec) < 0)
 		return false;
-	close(p.pidfd);
+	close(rec.process.pidfd);
+	json_decref(rec.at_start);
 	return true;
 }
 
 int worker_adopt(struct vmms *v, struct vm *vm)
 {
 	struct worker *w = worker_new(v, vm);
-	int r = w ? read_record(v, vm->id_text, &w->process, w->console_pty,
-				sizeof(w->console_pty), &w->uid)
-		  : -ENOMEM;
+	struct record rec;
+	int r = w ? read_record(v, vm->id_text, &rec) : -ENOMEM;
 
-	if (r == 0)
+	if (r == 0) {
+		w->process = rec.process;
+		w->uid = rec.uid;
+		strcpy(w->console_pty, rec.console_pty);
+		vm->at_start = rec.at_start;
 		r = watch(w);
+	}
 	if (r < 0) {
 		if (w)
 			worker_free(w);

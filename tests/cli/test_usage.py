@@ -8,7 +8,7 @@ WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'h
          'vhd set-parent': ['a.vhdx', 'b.vhdx'],
          'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'],
          'disk attach': ['web1', '/x.img'], 'disk detach': ['web1', '0:1'], 'disk set': ['web1', '0:1'],
-         'disk resize': ['web1', '0:1'], 'dvd insert': ['web1', '/x.iso']}
+         'disk resize': ['web1', '0:1'], 'rename': ['web1', 'www'], 'dvd insert': ['web1', '/x.iso']}
 EXTRA = {'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10']}
 
 

@@ -108,7 +108,7 @@ def documents():
         equal(list(vm), summary)
         equal([v['name'] for v in vmms.document('list')['vms']], ['web1'])
         shown = vmms.document('show', vm['id'])
-        equal(list(shown), summary + ['config', 'worker_pid', 'console_socket', 'console_pty', 'log', 'status'])
+        equal(list(shown), summary + ['config', 'pending', 'worker_pid', 'console_socket', 'console_pty', 'log', 'status'])
         equal(shown['config']['memory'], {'bytes': 64 << 20})
         equal(vmms.document('delete', 'web1') if vmms.document('stop', 'web1') else None, {})
 
@@ -119,7 +119,7 @@ def unknown_vm():
     with Vmms() as vmms:
         said = set()
         for verb in cli.verbs():
-            more = {'set': ['--cpus', '2'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0'], 'disk attach': ['/x.img'], 'disk detach': ['0:0'],
+            more = {'set': ['--cpus', '2'], 'rename': ['x'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0'], 'disk attach': ['/x.img'], 'disk detach': ['0:0'],
                     'disk set': ['0:0', '--max-iops', '5'], 'disk resize': ['0:0'],
                     'dvd insert': ['/x.iso']}.get(verb, [])
             if verb in ('create', 'list', 'events') or verb.split()[0] in ('host', 'vhd', 'job'):
@@ -141,7 +141,7 @@ def wrong_states():
             equal((status, out), (1, ''), verb)
             assert 'web1' in err and err.count('\n') == 1, err
         vmms.ok('start', 'web1')
-        for argv in (['start', 'web1'], ['delete', 'web1'], ['set', 'web1', '--cpus', '4'], ['resume', 'web1']):
+        for argv in (['start', 'web1'], ['delete', 'web1'], ['nic', 'add', 'web1', 'none'], ['resume', 'web1']):
             status, out, err = vmms.vmctl(*argv)
             equal((status, out), (1, ''), argv)
             assert 'web1' in err and err.count('\n') == 1, err
@@ -293,6 +293,29 @@ def events():
             follower.kill()
             follower.wait()
             follower.stdout.close()
+
+
+@test
+def settings():
+    """set says what waits for the next start, show has it; rename; list by group and tag"""
+    with Vmms() as vmms:
+        for name in ('web1', 'web2'):
+            vmms.create(name)
+        vmms.ok('start', 'web1')
+        equal(vmms.ok('set', 'web1', '--group', 'shop', '--tags', 'env=prod,db', '--auto-start', 'always', '--auto-delay', '5',
+                      '--auto-stop', 'turn_off', '--auto-stop-timeout', '0', '--restart', 'on_failure'), 'web1 is changed\n')
+        equal(vmms.ok('set', 'web1', '--cpus', '4', '--memory', '128M'),
+              'web1 is changed; until its next start wait: processors, memory\n')
+        shown = vmms.ok('show', 'web1')
+        for line in ('Pending       processors, memory\n', 'Group         shop\n', 'Tags          env=prod, db\n',
+                     'Automatic     start always after 5 s, stop by turn_off, restart on_failure\n'):
+            assert line in shown, shown
+        equal(vmms.ok('rename', 'web1', 'www'), 'web1 is now www\n')
+        assert 'already' in vmms.vmctl('rename', 'www', 'web2')[2]
+        equal([v['name'] for v in vmms.document('list', '--tag', 'db')['vms']], ['www'])
+        equal(vmms.ok('list', '--group', 'nobody'), 'There is no such VM.\n')
+        vmms.ok('set', 'www', '--group', 'none', '--tags', 'none')
+        equal(vmms.document('list', '--group', 'shop')['vms'], [])
 
 
 @test

@@ -9,12 +9,14 @@ static void read_again(const struct vm_config *c)
 {
 	struct config_error e;
 	struct vm_config again;
-	json_t *text = config_to_json(c);
+	json_t *text = config_to_json(c), *differ;
 
 	if (!text || config_from_json(text, &again, &e) < 0)
 		abort();
-	if (config_needs_off(c, &again))
+	differ = config_diff(c, &again);
+	if (json_array_size(differ))
 		abort();
+	json_decref(differ);
 	config_done(&again);
 	json_decref(text);
 }

@@ -168,6 +168,27 @@ static const struct {
 	{ HEAD ",\"disk_channels\":-1}", "disk_channels: must be" },
 	{ HEAD ",\"disk_channels\":\"2\"}", "disk_channels: must be" },
 	{ HEAD ",\"on_triple_fault\":\"explode\"}", "on_triple_fault: must be" },
+	{ HEAD ",\"group\":\"\"}", "group: must be 1 to 64" },
+	{ HEAD ",\"group\":\"a b\"}", "group: must be 1 to 64" },
+	{ HEAD ",\"group\":\"a\\u00e9\"}", "group: must be 1 to 64" },
+	{ HEAD ",\"group\":[]}", "group: must be 1 to 64" },
+	{ HEAD ",\"tags\":\"a\"}", "tags: must be an array" },
+	{ HEAD ",\"tags\":[\"a\",\"b,c\"]}", "tags[1]: must be 1 to 64" },
+	{ HEAD ",\"tags\":[\"a\",\"a\"]}", "tags[1]: \"a\" is there already" },
+	{ HEAD ",\"tags\":[null]}", "tags[0]: must be 1 to 64" },
+	{ HEAD ",\"automatic\":\"always\"}", "automatic: must be an object" },
+	{ HEAD ",\"automatic\":{\"start\":true}}",
+	  "automatic.start: must be \"nothing\", \"if_running\" or \"always\"" },
+	{ HEAD ",\"automatic\":{\"stop\":\"save\"}}",
+	  "automatic.stop: must be \"shutdown\" or \"turn_off\"" },
+	{ HEAD ",\"automatic\":{\"delay_s\":86401}}",
+	  "automatic.delay_s: must be an integer from 0 to 86400" },
+	{ HEAD ",\"automatic\":{\"delay_s\":-1}}", "automatic.delay_s: must be" },
+	{ HEAD ",\"automatic\":{\"stop_timeout_s\":1.5}}",
+	  "automatic.stop_timeout_s: must be" },
+	{ HEAD ",\"automatic\":{\"when\":1}}", "automatic.when: there is no such" },
+	{ HEAD ",\"restart\":\"always\"}",
+	  "restart: must be \"never\" or \"on_failure\"" },
 };
 
 START_TEST(refuses)
@@ -215,7 +236,11 @@ static const char whole[] = "{\"schema\":1,\"name\":\"web "
 			    "\"path\":\"/d\",\"read_only\":true},"
 			    "{\"lun\":1,\"kind\":\"dvd\",\"path\":null}]}],"
 			    "\"integration\":{\"heartbeat\":false,\"time_sync\":true},"
-			    "\"disk_channels\":5,\"on_triple_fault\":\"off\"}";
+			    "\"disk_channels\":5,\"on_triple_fault\":\"off\","
+			    "\"group\":\"shop\",\"tags\":[\"env=prod\",\"db\"],"
+			    "\"automatic\":{\"start\":\"always\",\"delay_s\":30,"
+			    "\"stop\":\"turn_off\",\"stop_timeout_s\":7},"
+			    "\"restart\":\"on_failure\"}";
 
 static void check_whole(const struct vm_config *c)
 {
@@ -238,6 +263,15 @@ static void check_whole(const struct vm_config *c)
 	ck_assert(!c->integration.heartbeat && c->integration.shutdown);
 	ck_assert_int_eq(c->on_triple_fault, TRIPLE_FAULT_OFF);
 	ck_assert_uint_eq(c->disk_channels, 5);
+	ck_assert_str_eq(c->group, "shop");
+	ck_assert_uint_eq(c->tag_count, 2);
+	ck_assert(config_has_tag(c, "env=prod") && config_has_tag(c, "db") &&
+		  !config_has_tag(c, "env"));
+	ck_assert_int_eq(c->automatic.start, AUTO_START_ALWAYS);
+	ck_assert_uint_eq(c->automatic.delay_s, 30);
+	ck_assert_int_eq(c->automatic.stop, AUTO_STOP_TURN_OFF);
+	ck_assert_uint_eq(c->automatic.stop_timeout_s, 7);
+	ck_assert_int_eq(c->restart, RESTART_ON_FAILURE);
 }
 
 static const struct {
@@ -285,13 +319,19 @@ START_TEST(defaults)
 	ck_assert(c.integration.heartbeat && c.integration.shutdown &&
 		  c.integration.time_sync);
 	ck_assert_uint_eq(c.controllers, 0);
+	ck_assert_str_eq(c.group, "");
+	ck_assert_uint_eq(c.tag_count, 0);
+	ck_assert_int_eq(c.automatic.start, AUTO_START_IF_RUNNING);
+	ck_assert_int_eq(c.automatic.stop, AUTO_STOP_SHUTDOWN);
+	ck_assert_uint_eq(c.automatic.stop_timeout_s, CONFIG_STOP_SECONDS);
+	ck_assert_int_eq(c.restart, RESTART_NEVER);
 	config_done(&c);
 }
 END_TEST
 
 static const struct {
 	const char *patch, *message; /* NULL: taken */
-	bool needs_off;
+	const char *diff, *waiting;  /* names of members */
 } patches[] = {
 	{ "[]", "must be an object" },
 	{ "{\"memory\":null}", "memory: is missing" },
@@ -299,20 +339,44 @@ static const struct {
 	{ "{\"name\":\"x/y\"}", "no '/'" },
 	{ "{\"bogus\":1}", "bogus: there is no such member" },
 	{ "{\"scsi\":[{\"drives\":[{\"lun\":0}]}]}", "kind: is missing" },
-	{ "{}", NULL, false },
+	{ "{\"tags\":null}", NULL, "tags", "" },
+	{ "{\"group\":null}", NULL, "group", "" },
+	{ "{\"automatic\":{\"start\":null}}", NULL, "automatic", "" },
+	{ "{\"restart\":\"never\"}", NULL, "restart", "" },
+	{ "{}", NULL, "", "" },
 	{ "{\"name\":\"other\",\"notes\":null,\"integration\":{\"heartbeat\":true}}",
-	  NULL, false },
-	{ "{\"memory\":{\"bytes\":134217728}}", NULL, true },
-	{ "{\"boot\":{\"initrd\":null}}", NULL, true },
-	{ "{\"boot\":null}", NULL, true },
-	{ "{\"scsi\":[]}", NULL, true },
+	  NULL, "name notes integration", "" },
+	{ "{\"memory\":{\"bytes\":134217728},\"notes\":\"x\"}", NULL, "notes memory",
+	  "memory" },
+	{ "{\"memory\":{\"bytes\":8388608}}", NULL, "", "" },
+	{ "{\"processors\":{\"count\":2},\"on_triple_fault\":\"reset\"}", NULL,
+	  "processors on_triple_fault", "processors on_triple_fault" },
+	{ "{\"boot\":{\"initrd\":null}}", NULL, "boot", "boot" },
+	{ "{\"boot\":null}", NULL, "boot", "boot" },
+	{ "{\"scsi\":[]}", NULL, "scsi", "" },
 };
+
+/* That these are the names, with a blank between two; takes the list. */
+static void check_names(json_t *names, const char *want)
+{
+	char text[200] = "";
+	json_t *name;
+	size_t i;
+
+	json_array_foreach (names, i, name) {
+		strcat(text, i ? " " : "");
+		strcat(text, json_string_value(name));
+	}
+	ck_assert_ptr_nonnull(names);
+	ck_assert_str_eq(text, want);
+	json_decref(names);
+}
 
 START_TEST(patch)
 {
 	struct vm_config c, next;
 	struct config_error e;
-	json_t *p = json_loads(patches[_i].patch, 0, NULL);
+	json_t *p = json_loads(patches[_i].patch, 0, NULL), *at_start;
 	int r;
 
 	ck_assert_int_eq(config_parse(whole, strlen(whole), &c, &e), 0);
@@ -322,7 +386,10 @@ START_TEST(patch)
 		ck_assert_msg(strstr(e.message, patches[_i].message), "%s", e.message);
 	} else {
 		ck_assert_msg(r == 0, "%s: %s", patches[_i].patch, e.message);
-		ck_assert_int_eq(config_needs_off(&c, &next), patches[_i].needs_off);
+		at_start = config_at_start(&c);
+		check_names(config_diff(&c, &next), patches[_i].diff);
+		check_names(config_waiting(&next, at_start), patches[_i].waiting);
+		json_decref(at_start);
 		config_done(&next);
 	}
 	check_whole(&c);

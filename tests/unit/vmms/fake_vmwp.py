@@ -11,6 +11,7 @@ The name's part before the first '-' is the behaviour:
   wedged    does not end on vm.turn_off
   beatless  never has a heartbeat    panics    is Critical once it runs, with a panic text
   leaves    ends between setup and vm.start, with a report
+  serviceless  cannot switch an integration service
   diskless  fails whatever it is asked of its drives
   slowdisk  never answers that a drive is attached
 Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
@@ -102,6 +103,7 @@ def setup(conn, p):
     if len(conn.fds) != len(p['fds']):
         raise Fail(-32602, f'{len(p["fds"])} descriptors named, {len(conn.fds)} came')
     config, parents = p['config'], p.get('parents')
+    status['integration'] = {k: {'enabled': v, 'version': None} for k, v in config['integration'].items()}
     fds.update(zip(p['fds'], conn.fds))
     conn.fds = []
     return {}
@@ -151,6 +153,9 @@ services = []
 
 def integration(conn, p):
     services.append([p['service'], p['enabled']])
+    if kind == 'serviceless':
+        raise Fail(-32000, 'the fake cannot')
+    status['integration'][p['service']] = {'enabled': p['enabled'], 'version': None}
     return {}
 
 

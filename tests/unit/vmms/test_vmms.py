@@ -198,17 +198,56 @@ def stubborn(host):
 
 
 def services(host):
-    """while it runs, name, notes and integration services can change, nothing else"""
+    """while it runs, what can changes at once, the rest waits for its next start, over a restart of vmms too"""
     c = host.start()
     id_ = make(host, c, 'a')
     w = host.worker(id_)
-    fails(WRONG_STATE, 'only its name, notes and integration services', c.call, 'vm.set', vm='a',
-          patch={'memory': {'bytes': 16 << 20}})
-    c.call('vm.set', vm='a', patch={'name': 'b', 'notes': 'n', 'integration': {'heartbeat': False}})
+    for devices in ({'scsi': [{}]}, {'nics': [{'kind': 'none'}]}):
+        fails(WRONG_STATE, 'change one at a time', c.call, 'vm.set', vm='a', patch=devices)
+    said = c.call('vm.set', vm='a', patch={'name': 'b', 'notes': 'n', 'integration': {'heartbeat': False}})
+    assert (said['applied'], said['pending']) == (['name', 'notes', 'integration'], []), said
     assert w.call('test.facts')['services'] == [['heartbeat', False]]
-    assert c.call('vm.show', vm='b')['config']['memory'] == {'bytes': 8 << 20}
+    said = c.call('vm.set', vm='b', patch={'tags': ['x'], 'memory': {'bytes': 16 << 20}, 'boot': {'cmdline': 'a'}})
+    assert (said['applied'], said['pending']) == (['tags'], ['memory', 'boot']), said
+    said = c.call('vm.set', vm='b', patch={'boot': {'cmdline': ''}})
+    assert (said['applied'], said['pending']) == (['boot'], ['memory']), said
     host.kill()
-    assert host.start().call('vm.list')['vms'][0]['name'] == 'b'
+    c = host.start()
+    shown = c.call('vm.show', vm='b')
+    assert (shown['config']['memory'], shown['pending']) == ({'bytes': 16 << 20}, ['memory'])
+    said = c.call('vm.set', vm='b', patch={'processors': {'count': 2}, 'group': 'g'})
+    assert (said['applied'], said['pending']) == (['group'], ['processors', 'memory']), said
+    assert w.call('test.facts')['config']['memory'] == {'bytes': 8 << 20}
+    c.call('vm.stop', vm='b')
+    assert c.call('vm.show', vm='b')['pending'] == []
+    said = c.call('vm.set', vm='b', patch={'disk_channels': 2})
+    assert (said['applied'], said['pending']) == (['disk_channels'], []), said
+    c.call('vm.start', vm='b')
+    facts = host.worker(id_).call('test.facts')
+    assert (facts['config']['memory'], facts['config']['processors']) == ({'bytes': 16 << 20}, {'count': 2})
+
+
+def refused_service(host):
+    """an integration service that the worker cannot switch waits for the next start, and the answer says so"""
+    c = host.start()
+    make(host, c, 'serviceless-1')
+    said = c.call('vm.set', vm='serviceless-1', patch={'notes': 'n', 'integration': {'heartbeat': False}})
+    assert (said['applied'], said['pending']) == (['notes'], ['integration']), said
+    assert c.call('vm.show', vm='serviceless-1')['pending'] == ['integration']
+    c.call('vm.set', vm='serviceless-1', patch={'integration': {'heartbeat': True}})
+    assert c.call('vm.show', vm='serviceless-1')['pending'] == []
+
+
+def groups_and_tags(host):
+    """vm.list of a group, of a tag, of both"""
+    c = host.start()
+    for name, group, tags in (('a', 'x', ['t']), ('b', 'x', ['t', 'u']), ('c', None, ['u']), ('d', None, [])):
+        c.call('vm.create', config=host.config(name, group=group, tags=tags))
+    for params, names in (({}, 'abcd'), ({'group': 'x'}, 'ab'), ({'tag': 'u'}, 'bc'), ({'group': 'x', 'tag': 'u'}, 'b'),
+                          ({'group': 'none'}, ''), ({'tag': 'T'}, '')):
+        assert ''.join(v['name'] for v in c.call('vm.list', **params)['vms']) == names, params
+    c.call('vm.set', vm='a', patch={'group': None, 'tags': []})
+    assert [v['name'] for v in c.call('vm.list', group='x')['vms']] == ['b']
 
 
 # ---- workers that fail ----
@@ -651,7 +690,7 @@ def of_the_host(host):
             assert answer.get('error', {}).get('code') != -32601, m['name']
 
 
-TESTS = [mute, storm, configurations, leftovers, settings, second, a_run, states, stubborn, services, bad_workers, flood, killed,
+TESTS = [mute, storm, configurations, leftovers, settings, second, a_run, states, stubborn, services, refused_service, groups_and_tags, bad_workers, flood, killed,
          status_of_guest, worker_hangs_up, adoption, ended_meanwhile, cut_short, wrong_use, waiting, events, wire,
          slow_reader, others, of_the_host]
 
