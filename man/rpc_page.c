@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Makes vmms-rpc(7): copies the page that is named and puts the table of methods where it says @METHODS@, the codes
- * of errors where it says @ERRORS@. Built and run on the machine that builds.
+ * of errors where it says @ERRORS@, and that of
+ * counters where it says @COUNTERS@. Built and run on the machine that builds.
  */
 #include <stdio.h>
 #include <string.h>
+#include "rpc/counters.h"
 #include "rpc/methods.h"
 
 static const int codes[] = {
@@ -102,6 +104,28 @@ static void print_errors(void)
 		printf(".It Li %d\n%s\n", codes[i], rpc_code_name(codes[i]));
 }
 
+static const char *unit_of(const struct counter *c)
+{
+	return c->unit == COUNTER_BYTES ? ", bytes"
+	       : c->unit == COUNTER_US  ? ", time"
+					: "";
+}
+
+static void print_counters(const struct counter_set *set)
+{
+	printf(".Ss %s\n", set->key);
+	printf(".Sy \"%s\" .\n", set->name);
+	if (set->instances)
+		printf("One instance a %s.\n", set->instances);
+	fputs(".Pp\n.Bl -tag -width Ds -compact\n", stdout);
+	for (const struct counter *c = set->counters; c->key; c++) {
+		printf(".It Va %s Pq %s%s\n.Sy \"%s\" .\n", c->key,
+		       c->kind == COUNTER_TOTAL ? "total" : "gauge", unit_of(c), c->name);
+		print_text(c->help);
+	}
+	fputs(".El\n", stdout);
+}
+
 int main(int argc, char **argv)
 {
 	FILE *page = argc == 2 ? fopen(argv[1], "re") : NULL;
@@ -117,6 +141,9 @@ int main(int argc, char **argv)
 				print_method(&rpc_vmms_methods.table[i]);
 		else if (strcmp(line, "@ERRORS@\n") == 0)
 			print_errors();
+		else if (strcmp(line, "@COUNTERS@\n") == 0)
+			for (size_t i = 0; i < counter_sets_count; i++)
+				print_counters(&counter_sets[i]);
 		else
 			fputs(line, stdout);
 	}

@@ -130,6 +130,26 @@ static const struct rpc_field drive_fields[] = {
 	END
 };
 
+static const struct rpc_field perf_set_fields[] = {
+	{ "set", RPC_STRING, REQ, .description = "which; the list stands below" },
+	{ "instance", RPC_STRING, REQ,
+	  .description = "of what: a number, a place or a name; empty: there is one" },
+	{ "counters", RPC_OBJECT, REQ,
+	  .description = "integers by the counter's name; one that this host cannot tell "
+			 "is left out" },
+	END
+};
+
+static const struct rpc_field perf_vm_fields[] = {
+	{ "id", RPC_STRING, REQ, .description = "UUID of the VM" },
+	{ "name", RPC_STRING, REQ, .description = "its name" },
+	{ "time_us", RPC_INTEGER, REQ,
+	  .description = "CLOCK_MONOTONIC when its counters were read" },
+	{ "sets", RPC_ARRAY, REQ, .fields = perf_set_fields,
+	  .description = "its counters" },
+	END
+};
+
 #define CONTROLLER                                                               \
 	{                                                                        \
 		"controller", RPC_INTEGER, REQ, .min = 0, .max = 3,              \
@@ -383,6 +403,23 @@ static const struct rpc_method table[] = {
 		    .description = "some after `after` are no longer kept" },
 		  END },
 	  NO_ERRORS },
+	{ "perf.get",
+	  "Counters of a VM, or of all that have a worker, as totals: a rate is the "
+	  "difference of two readings.",
+	  RPC_RIGHT_VIEW,
+	  FIELDS{ { "vm", RPC_STRING,
+		    .description = "name or id of the VM; all if not given" },
+		  END },
+	  FIELDS{ { "time_us", RPC_INTEGER, REQ,
+		    .description = "CLOCK_MONOTONIC of the host" },
+		  { "host", RPC_ARRAY, REQ, .fields = perf_set_fields,
+		    .description = "counters of the host" },
+		  { "vms", RPC_ARRAY, REQ, .fields = perf_vm_fields,
+		    .description = "one entry a VM" },
+		  { "silent", RPC_ARRAY, REQ,
+		    .description = "names of VMs whose workers gave none" },
+		  END },
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
 	{ "host.info", "What this host and this vmms are.", RPC_RIGHT_VIEW, NOTHING,
 	  FIELDS{ { "version", RPC_STRING, REQ, .description = "of vmms" },
 		  { "pid", RPC_INTEGER, REQ, .description = "of vmms" },

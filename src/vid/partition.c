@@ -182,7 +182,7 @@ int partition_new(const struct partition_config *config, struct partition **ret)
 	for (unsigned int i = 0; i < config->vps; i++) {
 		p->vp[i].p = p;
 		p->vp[i].index = i;
-		p->vp[i].fd = -1;
+		p->vp[i].fd = p->vp[i].kstats.fd = -1;
 	}
 	r = events_init(&p->events);
 	if (!r)

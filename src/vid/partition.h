@@ -119,6 +119,15 @@ struct vp_stats {
 	uint64_t run_time_us; /* the processor time of the VP's thread */
 };
 
+/* What only the kernel counts. */
+struct vp_kernel_stats {
+	uint64_t exits; /* all, those that never came to user space too */
+	uint64_t hlt, interrupts, page_faults;
+};
+
+/* False when this host's KVM does not tell (before Linux 5.14), or the VP is not open. Thread: the owner's. */
+bool partition_vp_kernel_stats(const struct partition *p, unsigned int vp,
+			       struct vp_kernel_stats *ret);
 /* Thread: any. */
 void partition_vp_stats(const struct partition *p, unsigned int vp, struct vp_stats *ret);
 /* Hyper-V's partition reference time, in 100 ns: counts while the VPs run. Thread: any. */

@@ -31,6 +31,21 @@ enum vp_exit_kind {
 	VP_EXIT_KINDS
 };
 
+/* What the kernel counts of a VP. */
+enum vp_kstat {
+	VP_KSTAT_EXITS,
+	VP_KSTAT_HLT,
+	VP_KSTAT_INTERRUPTS,
+	VP_KSTAT_PAGE_FAULTS,
+	VP_KSTATS
+};
+
+struct vp_kstats {
+	int fd; /* -1: this KVM does not tell */
+	uint32_t at[VP_KSTATS];
+	uint64_t past[VP_KSTATS]; /* of VPs before a reset */
+};
+
 struct vp {
 	/* fixed after init */
 	struct partition *p;
@@ -42,6 +57,8 @@ struct vp {
 	bool unfinished; /* the last exit's access is completed by the next KVM_RUN */
 	int open_result;
 	uint64_t tsc_look; /* the TSC at which its own is looked at again */
+	/* opened by the VP's thread, else the partition's owner's */
+	struct vp_kstats kstats;
 	/* under partition.lock */
 	pthread_t thread;
 	bool started;
@@ -110,6 +127,12 @@ bool vps_run(struct partition *p);
 void vps_stand(struct partition *p);
 /* From a VP's thread: all shall stand, this one included; does not wait. True for the first since the VPs were opened. */
 bool vps_halt(struct partition *p);
+
+/* vp_stats.c: a VP just made, on its thread; and before it is closed. */
+void vp_kstats_open(struct vp *vp);
+void vp_kstats_close(struct vp *vp);
+/* The VP's thread is about to end: what its clock says is kept. */
+void vp_run_time_keep_locked(struct vp *vp);
 
 /* vp_state.c */
 /* CPUID, TSC, memory types of a VP just made, on its thread. */

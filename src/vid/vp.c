@@ -68,11 +68,13 @@ static int vp_open(struct vp *vp)
 		return -errno;
 	vp->run = run;
 	vp->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	vp_kstats_open(vp);
 	return vp_state_init(vp);
 }
 
 static void vp_close(struct vp *vp)
 {
+	vp_kstats_close(vp);
 	if (vp->run)
 		munmap(vp->run, vp->p->run_bytes);
 	if (vp->fd >= 0)
@@ -196,15 +198,6 @@ int vps_open(struct partition *p)
 	return r;
 }
 
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec ts;
-
-	if (clock_gettime(clock, &ts) < 0)
-		return 0;
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void vps_want_locked(struct partition *p, enum vp_want want)
 {
 	atomic_store(&p->want, want);
@@ -224,7 +217,7 @@ void vps_close(struct partition *p)
 
 		if (vp->started) {
 			pthread_mutex_lock(&p->lock);
-			vp->past_run_us += clock_us(vp->cpu_clock);
+			vp_run_time_keep_locked(vp);
 			vp->started = false;
 			pthread_mutex_unlock(&p->lock);
 			pthread_join(vp->thread, NULL);
@@ -263,30 +256,4 @@ bool vps_halt(struct partition *p)
 	vps_want_locked(p, VP_STAND);
 	pthread_mutex_unlock(&p->lock);
 	return first;
-}
-
-void partition_vp_stats(const struct partition *cp, unsigned int index,
-			struct vp_stats *ret)
-{
-	struct partition *p = (struct partition *)(uintptr_t)cp;
-	struct vp *vp = &p->vp[index];
-	uint64_t n[VP_EXIT_KINDS];
-
-	*ret = (struct vp_stats){ 0 };
-	for (unsigned int i = 0; i < VP_EXIT_KINDS; i++) {
-		n[i] = atomic_load_explicit(&vp->exits[i], memory_order_relaxed);
-		ret->exits += n[i];
-	}
-	ret->pio = n[VP_EXIT_PIO];
-	ret->mmio = n[VP_EXIT_MMIO];
-	ret->msr = n[VP_EXIT_MSR];
-	ret->hypercall = n[VP_EXIT_HYPERCALL];
-	ret->interrupted = n[VP_EXIT_INTERRUPTED];
-	ret->other = n[VP_EXIT_OTHER];
-	pthread_mutex_lock(&p->lock);
-	vp->told_run_us =
-		MAX(vp->told_run_us,
-		    vp->past_run_us + (vp->started ? clock_us(vp->cpu_clock) : 0));
-	ret->run_time_us = vp->told_run_us;
-	pthread_mutex_unlock(&p->lock);
 }

@@ -154,6 +154,8 @@ void channel_stats(const struct vmbus_channel *ch, struct channel_stats *ret)
 		.packets_out =
 			atomic_load_explicit(&ch->packets_out, memory_order_relaxed),
 		.interrupts = atomic_load_explicit(&ch->interrupts, memory_order_relaxed),
+		.bells = atomic_load_explicit(&ch->bells, memory_order_relaxed),
+		.throttles = atomic_load_explicit(&ch->throttles, memory_order_relaxed),
 		.faults = atomic_load_explicit(&ch->faults, memory_order_relaxed),
 	};
 }
@@ -203,6 +205,14 @@ void channel_fault(struct vmbus_channel *ch, const char *why)
 		  why);
 }
 
+static void count_packet(struct vmbus_channel *ch)
+{
+	count(&ch->packets_in);
+	if (ch->rung)
+		count(&ch->bells);
+	ch->rung = false;
+}
+
 int channel_recv(struct vmbus_channel *ch, struct packet *ret)
 {
 	size_t len;
@@ -220,13 +230,14 @@ int channel_recv(struct vmbus_channel *ch, struct packet *ret)
 	else if (packet_parse(ch->buf, len, ret))
 		channel_fault(ch, "a packet's descriptor or ranges are broken");
 	else
-		count(&ch->packets_in);
+		count_packet(ch);
 	return channel_fault_reason(ch) ? -ESHUTDOWN : 0;
 }
 
 void channel_mask(struct vmbus_channel *ch)
 {
 	ring_recv_mask(&ch->ring);
+	ch->rung = true;
 }
 
 bool channel_unmask(struct vmbus_channel *ch)
@@ -244,6 +255,7 @@ static int send_iov(struct vmbus_channel *ch, const struct iovec *iov, unsigned 
 		return -ESHUTDOWN;
 	r = ring_send(&ch->ring, iov, n);
 	if (r == -EAGAIN) {
+		count(&ch->throttles);
 		channel_flush(ch);
 		if (ring_send_wait(&ch->ring, bytes))
 			r = ring_send(&ch->ring, iov, n);

@@ -54,7 +54,11 @@ struct vmbus_offer_params {
 };
 
 struct channel_stats {
-	uint64_t packets_in, packets_out, interrupts, faults;
+	uint64_t packets_in, packets_out;
+	uint64_t interrupts; /* to the guest */
+	uint64_t bells;     /* times that the guest woke the serving thread for packets */
+	uint64_t throttles; /* packets that found the ring to the guest full */
+	uint64_t faults;
 };
 
 /* ---- Thread: any ---- */

@@ -23,6 +23,7 @@ struct vmbus_channel {
 	struct gpadl *ring_gpadl;
 	int doorbell;
 	uint8_t *buf; /* one packet; the serving thread's */
+	bool rung;    /* masked, and no packet was received since; the serving thread's */
 	uint8_t open_data[VMBUS_OFFER_USER_BYTES];
 	uint64_t
 		nudge_ns; /* bus thread: when to look whether the guest missed its first interrupt; 0: done */
@@ -33,7 +34,7 @@ struct vmbus_channel {
 	const char *_Atomic fault;
 	_Atomic unsigned int
 		subs_wanted; /* of a primary; the bus thread looks after a kick */
-	_Atomic uint64_t packets_in, packets_out, interrupts, faults;
+	_Atomic uint64_t packets_in, packets_out, interrupts, bells, throttles, faults;
 };
 
 static inline struct vmbus_channel *channel_of(struct control_channel *c)

@@ -525,6 +525,21 @@ const struct verb verbs[] = {
 	  "nic remove web1 0",
 	  "vm.set",
 	  verb_nic_remove },
+	{ "perf",
+	  "NAME",
+	  { WORD_VM },
+	  "show what a VM does, in numbers",
+	  "Rates between two readings, under the names of Hyper-V's performance "
+	  "counters. With\n"
+	  "--json one reading, of totals; with --watch a line for each.",
+	  OPTIONS{ { "watch", OPT_FLAG, .help = "go on until interrupted" },
+		   { "interval", OPT_COUNT, "SECONDS",
+		     .help = "between two readings (1)" },
+		   END },
+	  "perf web1\nperf web1 --watch --interval 5\n"
+	  "perf web1 --json | jq '.vms[0].sets[] | select(.set == \"storage\")'",
+	  "perf.get",
+	  verb_perf },
 	{ "host check",
 	  "",
 	  { WORD_NONE },

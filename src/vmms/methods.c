@@ -83,6 +83,7 @@ const struct rpc_handler vmms_handlers[] = {
 	{ "job.show", handle_job_show },
 	{ "job.cancel", handle_job_cancel },
 	{ "job.wait", handle_job_wait },
+	{ "perf.get", perf_get },
 	{ "host.info", host_info },
 	{ "host.check", host_check },
 };

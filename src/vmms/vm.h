@@ -12,6 +12,7 @@
 #include "util/list.h"
 #include "vmms/state.h"
 
+struct perf_question;
 struct worker;
 
 #define VM_REASON_SIZE 512
@@ -38,9 +39,10 @@ struct vm {
 
 	json_t *at_start; /* what its worker was started with, as config_at_start(); NULL: not known */
 
-	struct worker *worker; /* NULL exactly while Off */
-	struct list waits;     /* see wait.h */
-	bool drives_busy;      /* its worker was asked to change one: disks.c */
+	struct worker *worker;      /* NULL exactly while Off */
+	struct list waits;          /* see wait.h */
+	bool drives_busy;           /* its worker was asked to change one: disks.c */
+	struct perf_question *perf; /* its worker was asked for its counters: perf.c */
 };
 
 /* What changed, as vm_apply_status() says. */

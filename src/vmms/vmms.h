@@ -14,6 +14,7 @@
 #include "vmms/events.h"
 #include "vmms/instance.h"
 #include "vmms/job.h"
+#include "vmms/perf.h"
 #include "vmms/registry.h"
 #include "vmms/resources.h"
 #include "vmms/settings.h"

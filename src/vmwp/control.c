@@ -8,6 +8,7 @@
 
 #include "sandbox/sandbox.h"
 #include "util/cleanup.h"
+#include "vmwp/counters.h"
 #include "vmwp/drives.h"
 #include "vmwp/status.h"
 #include "vmwp/worker_priv.h"
@@ -249,6 +250,14 @@ static void status(struct rpc_call *call, void *ctx)
 		rpc_call_reply(call, status_json(m));
 }
 
+static void counters(struct rpc_call *call, void *ctx)
+{
+	struct machine *m = control_machine(ctx, call);
+
+	if (m)
+		rpc_call_reply(call, counters_json(m));
+}
+
 static void integration_set(struct rpc_call *call, void *ctx)
 {
 	struct machine *m = control_machine(ctx, call);
@@ -325,6 +334,7 @@ const struct rpc_handler control_handlers[] = {
 	{ "vm.shutdown", shutdown_ },
 	{ "vm.turn_off", turn_off },
 	{ "vm.status", status },
+	{ "vm.counters", counters },
 	{ "integration.set", integration_set },
 	{ "drive.attach", control_drive_attach },
 	{ "drive.detach", control_drive_detach },

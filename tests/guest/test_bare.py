@@ -117,6 +117,23 @@ def services():
         equal(status['heartbeat'], 'Ok', 'heartbeat')
 
 
+def counters():
+    """what a guest does is counted, and goes on being over a reset"""
+    with Disks(1) as paths, Guest('reset=acpi test=disk hold', drives=paths) as g:
+        g.until('bare: hold')
+        first, sets = None, None
+        for _ in range(2):
+            sets = {(s['set'], s['instance']): s['counters'] for s in g.call('vm.counters')['sets']}
+            vp, disk0 = sets[('vp', '0')], sets[('storage', '0:0')]
+            for key in ('run_time_us', 'intercepts', 'io', 'msr', 'hypercalls'):
+                assert vp[key] > (0 if first is None else first[key] - 1), (key, vp)
+            first = vp
+        assert disk0['write_bytes'] >= DISK_BYTES and disk0['read_bytes'] >= DISK_BYTES, disk0
+        assert disk0['operations'] > 0 and disk0['latency_us'] > 0 and disk0['queue_length'] == 0, disk0
+        bus = sets[('vmbus', 'SCSI controller 0')]
+        assert bus['packets_received'] >= bus['interrupts_received'] > 0 and bus['interrupts_sent'] > 0, bus
+
+
 def disk():
     """a disk's pattern is on the host's file"""
     with Disks(2) as paths, Guest('test=disk', drives=paths) as g:
@@ -335,7 +352,7 @@ def network_gone():
         g.off()
 
 
-TESTS = [network, network_gone, services, disk, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
+TESTS = [network, network_gone, services, disk, counters, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
          paused_reset, any_order, rescind, hostile]
 
 

@@ -242,6 +242,46 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+/* One line of what storvsp_counts() says of LUN 0, which the bus thread reads. */
+static uint64_t counted[STORVSP_COUNTS];
+
+static void count_server(struct machine *machine, void *arg)
+{
+	storvsp_counts(server, 0, counted);
+}
+
+START_TEST(commands_are_counted)
+{
+	uint8_t *buf = m.env.pages_alloc(&m, 2);
+	struct storvsc_request req;
+
+	ck_assert_int_eq(start_client(0, VPS - 1), 0);
+	for (unsigned int queue = 0; queue < VPS; queue++) {
+		machine_be_vp(queue);
+		rw(queue, true, 0, buf, 2 * BLOCK);
+		rw(queue, false, 0, buf, BLOCK);
+	}
+	machine_be_vp(0);
+	ck_assert_int_eq(storvsc_flush(&sc, 0, 0), 0);
+	storvsc_prepare_rw(&req, 0, false, DISK_BYTES / BLOCK, 1, buf, BLOCK);
+	ck_assert_int_eq(storvsc_exec(&sc, 0, &req), 0);
+	ck_assert_uint_ne(req.srb_status, VSTOR_SRB_SUCCESS);
+	for (int i = 0; i < 2; i++) { /* while the channels are open, and after */
+		machine_on_loop(&m, count_server, NULL);
+		ck_assert_uint_eq(counted[STORVSP_WRITES], VPS);
+		ck_assert_uint_eq(counted[STORVSP_WRITE_BYTES], VPS * 2 * BLOCK);
+		ck_assert_uint_eq(counted[STORVSP_READS], VPS + 1);
+		ck_assert_uint_eq(counted[STORVSP_READ_BYTES], VPS * BLOCK);
+		ck_assert_uint_eq(counted[STORVSP_FLUSHES], 1);
+		ck_assert_uint_eq(counted[STORVSP_ERRORS], 1);
+		ck_assert_uint_gt(counted[STORVSP_LATENCY_NS], 0);
+		if (i == 0)
+			ck_assert_int_eq(storvsc_stop(&sc), 0);
+	}
+	m.env.pages_free(&m, buf, 2);
+}
+END_TEST
+
 START_TEST(all_queues_at_once)
 {
 	pthread_t threads[VPS];
@@ -582,6 +622,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, every_version, 0, ARRAY_SIZE(versions));
+	tcase_add_test(t, commands_are_counted);
 	tcase_add_test(t, all_queues_at_once);
 	tcase_add_test(t, what_a_device_refuses);
 	tcase_add_test(t, unmapped_blocks_are_zeros);

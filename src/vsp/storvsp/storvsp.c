@@ -30,6 +30,7 @@ int storvsp_new(const struct storvsp_params *params, struct storvsp **ret)
 	offer.name = s->name;
 	scsi_target_init(&s->target);
 	scsi_target_init(&s->nowhere);
+	list_init(&s->channels);
 	r = vsp_new(params->bus, params->loop, &offer, 0, &storvsp_ops, s, &s->vsp);
 	if (r < 0) {
 		scsi_target_done(&s->target);

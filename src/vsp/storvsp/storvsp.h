@@ -13,6 +13,18 @@
 
 struct storvsp;
 
+/* What commands of one unit came to. Reads and writes are those that move a sector or more. */
+enum storvsp_counter {
+	STORVSP_READ_BYTES,
+	STORVSP_WRITE_BYTES,
+	STORVSP_READS,
+	STORVSP_WRITES,
+	STORVSP_FLUSHES,
+	STORVSP_ERRORS,     /* of these three */
+	STORVSP_LATENCY_NS, /* of these three: from the ring to the answer, summed */
+	STORVSP_COUNTS
+};
+
 #define STORVSP_CONTROLLERS 4u
 #define STORVSP_TRANSFER_MAX (1u << 20)
 
@@ -51,6 +63,9 @@ void storvsp_rates_changed(struct storvsp *s);
  */
 int storvsp_change_medium(struct storvsp *s, unsigned int lun,
 			  struct disk *medium) __must_check;
+/* Of all commands to this LUN since the controller was made, whatever stood there. */
+void storvsp_counts(const struct storvsp *s, unsigned int lun,
+		    uint64_t ret[STORVSP_COUNTS]);
 /* A reference on a unit, or NULL. Any thread. */
 struct scsi_dev *storvsp_unit(struct storvsp *s, unsigned int lun);
 

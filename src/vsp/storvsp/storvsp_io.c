@@ -122,6 +122,7 @@ static void command_done(struct scsi_cmd *cmd)
 	struct vstor_packet *p = &req->packet;
 
 	p->operation = VSTOR_COMPLETE_IO;
+	storvsp_count_end(req->ch, req);
 	fill_status(p, cmd);
 	fill_sense(&p->srb, cmd, p->srb.sense_info_length);
 	if (req->wants_completion)
@@ -220,6 +221,7 @@ static int execute(struct storvsp_channel *ch, const struct packet *p,
 	req->wants_completion = packet_wants_completion(p);
 	req->packet = *copy;
 	req->packet_bytes = len;
+	req->began_ns = now_ns();
 	fits = within_quota(ch, srb->lun);
 	if (!srb->cdb_length || srb->cdb_length > VSTOR_CDB_BYTES || !take_data(req, p)) {
 		refuse(req, VSTOR_SRB_INVALID_REQUEST);
@@ -406,6 +408,7 @@ static int on_open(void *dev, struct vsp_channel *vc, void **ret_state)
 	ch->gm = channel_guestmem(vmbus);
 	ch->is_primary = channel_sub_index(vmbus) == 0;
 	storvsp_hold_init(ch);
+	storvsp_count_open(ch);
 	if (ch->is_primary) {
 		storvsp_init_reset(&s->init, s->max_sub_channels);
 		atomic_store(&s->ready, false);
@@ -421,6 +424,7 @@ static void on_close(void *state)
 
 	if (ch->is_primary)
 		atomic_store(&ch->s->ready, false);
+	storvsp_count_close(ch);
 	storvsp_hold_drop(ch);
 	aio_free(ch->aio);
 	for (size_t i = 0; i < ARRAY_SIZE(ch->chunks); i++)

@@ -4,6 +4,7 @@
 #define VSP_STORVSP_STORVSP_PRIV_H
 
 #include "proto/storvsp.h"
+#include "util/list.h"
 #include "vsp/storvsp/storvsp.h"
 
 /*
@@ -41,6 +42,11 @@ void storvsp_init_packet(struct storvsp_init *in, struct vstor_packet *p,
 			 unsigned int *ret_subs);
 void storvsp_init_no_subs(struct vstor_packet *p);
 
+/* What commands of a unit came to; one writer, read by any. */
+struct storvsp_count {
+	_Atomic uint64_t n[STORVSP_COUNTS];
+};
+
 struct storvsp {
 	/* Fixed after init. */
 	struct vsp *vsp;
@@ -59,6 +65,9 @@ struct storvsp {
 	atomic_uint again; /* rises when what was held by an error is to be tried again */
 	atomic_uint rates; /* rises when what waits for its time is to ask anew */
 	atomic_uint held[SCSI_LUNS];
+	/* Bus thread: open channels, and what the closed ones counted. */
+	struct list channels;
+	uint64_t past[SCSI_LUNS][STORVSP_COUNTS];
 };
 
 struct storvsp_request {
@@ -66,6 +75,7 @@ struct storvsp_request {
 	struct storvsp_channel *ch;
 	struct storvsp_request *next;
 	uint64_t transaction_id;
+	uint64_t began_ns;
 	uint64_t until_ns; /* held: not before this time; 0: until `again` rises */
 	bool wants_completion;
 	/* The answer; its srb holds the guest's numbers. */
@@ -76,6 +86,7 @@ struct storvsp_request {
 
 /* One open channel. Thread: serving. */
 struct storvsp_channel {
+	struct list link; /* bus thread */
 	struct storvsp *s;
 	struct vsp_channel *vc;
 	const struct guestmem *gm;
@@ -84,6 +95,7 @@ struct storvsp_channel {
 	bool starved;        /* a packet waits for a request */
 	unsigned int active; /* the held ones too */
 	uint16_t unit_active[SCSI_LUNS];
+	struct storvsp_count counts[SCSI_LUNS];
 	unsigned int again, rates; /* as last seen */
 	/* In the order in which they were held. */
 	unsigned int held;
@@ -94,6 +106,12 @@ struct storvsp_channel {
 };
 
 extern const struct vsp_ops storvsp_ops;
+
+/* storvsp_count.c: a command has ended. Thread: serving. */
+void storvsp_count_end(struct storvsp_channel *ch, const struct storvsp_request *req);
+/* A channel opens and closes. Thread: bus. */
+void storvsp_count_open(struct storvsp_channel *ch);
+void storvsp_count_close(struct storvsp_channel *ch);
 
 /* storvsp_hold.c: commands that wait for their time, or for the operator. Thread: serving. */
 void storvsp_hold_init(struct storvsp_channel *ch);

@@ -14,6 +14,8 @@ The name's part before the first '-' is the behaviour:
   serviceless  cannot switch an integration service
   diskless  fails whatever it is asked of its drives
   slowdisk  never answers that a drive is attached
+  liar      says of its counters what is not so        slowcount  never tells them
+  uncounted cannot count                              heldcount  tells them at test.count
 Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
 """
 import array
@@ -55,7 +57,7 @@ class Fail(Exception):
 
 class Conn:
     def __init__(self, sock):
-        self.sock, self.buf, self.fds = sock, b'', []
+        self.sock, self.buf, self.fds, self.requests = sock, b'', [], []
 
     def send(self, obj):
         try:
@@ -184,7 +186,38 @@ def told(method, fn=lambda conn, p: {}):
     return run
 
 
+asked_counters = []
+
+
+def counters(conn, p):
+    if kind == 'uncounted':
+        raise Fail(-32601, 'no such method')
+    asked_counters.append(conn)
+    if kind in ('slowcount', 'heldcount'):
+        return None
+    if kind == 'liar':
+        return {'time_us': 1 << 62, 'sets': [
+            {'set': 'vp', 'instance': '\x1b[2J', 'counters': {'io': 1, 'hlt': -1, 'x' * 1000: 1}},
+            {'set': 'memory', 'instance': '', 'counters': {'guest_visible_bytes': 1}},
+            {'set': 'health', 'instance': '', 'counters': {'ok': 1}}] + [7, None, {'set': {}}] * 100}
+    return {'time_us': time.monotonic_ns() // 1000, 'sets': numbers}
+
+
+numbers = [{'set': 'vp', 'instance': '0', 'counters': {'run_time_us': 5, 'io': 7}}]
+
+
+def count_now(conn, p):
+    for c in conns:
+        for request in [r for r in c.requests if r['method'] == 'vm.counters']:
+            c.requests.remove(request)
+            c.send({'jsonrpc': '2.0', 'id': request['id'],
+                    'result': {'time_us': time.monotonic_ns() // 1000, 'sets': numbers}})
+    return {}
+
+
 methods = {
+    'vm.counters': counters, 'test.count': count_now,
+    'test.counted': lambda c, p: {'asked': len(asked_counters)},
     'drive.attach': told('drive.attach'), 'drive.detach': told('drive.detach'), 'drive.set': told('drive.set'),
     'drive.resize': told('drive.resize', lambda conn, p: {'bytes': p.get('bytes', 512)}),
     'dvd.change': told('dvd.change'),
@@ -212,7 +245,9 @@ def answer(conn, line):
         return
     try:
         result = methods[m['method']](conn, m.get('params') or {})
-        if result is not None:
+        if result is None:
+            conn.requests.append(m)
+        else:
             conn.send({'jsonrpc': '2.0', 'id': m['id'], 'result': result})
     except Fail as e:
         conn.send({'jsonrpc': '2.0', 'id': m['id'], 'error': {'code': e.code, 'message': e.message}})
