@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -121,6 +123,37 @@ static int failure_of(unsigned long request)
 	return err;
 }
 
+/* A file as KVM's: header, descriptors, values. */
+static int stats_open(void)
+{
+	const struct kvmfake_stats *s = kvmfake.stats;
+	const size_t step = sizeof(struct kvm_stats_desc) + KVMFAKE_NAME_BYTES;
+	int fd;
+
+	if (!s) {
+		errno = ENOTTY;
+		return -1;
+	}
+	fd = memfd_create("stats", MFD_CLOEXEC);
+	if (pwrite(fd, &s->header, sizeof(s->header), 0) < 0)
+		abort();
+	for (size_t i = 0; s->names[i]; i++) {
+		uint8_t desc[sizeof(struct kvm_stats_desc) + KVMFAKE_NAME_BYTES];
+		struct kvm_stats_desc d = { .size = 1, .offset = (uint32_t)(i * 8) };
+		uint64_t value = s->value + i;
+
+		memset(desc, 0, step);
+		memcpy(desc, &d, sizeof(d));
+		snprintf((char *)desc + sizeof(d), KVMFAKE_NAME_BYTES, "%s", s->names[i]);
+		if (pwrite(fd, desc, step, (off_t)(s->header.desc_offset + i * step)) <
+			    0 ||
+		    pwrite(fd, &value, sizeof(value),
+			   (off_t)(s->header.data_offset + i * 8)) < 0)
+			abort();
+	}
+	return fd;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -147,6 +180,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return eventfd(0, EFD_CLOEXEC);
 	case KVM_CREATE_VCPU:
 		return vcpu_create((unsigned long)arg);
+	case KVM_GET_STATS_FD:
+		return stats_open();
 	case KVM_GET_TSC_KHZ:
 		return 2500000;
 	case KVM_SET_MSRS:

@@ -14,6 +14,14 @@
 #include <stdint.h>
 #include "util/macros.h"
 
+#define KVMFAKE_NAME_BYTES 24u
+
+struct kvmfake_stats {
+	struct kvm_stats_header header;
+	const char *names[6]; /* ends with NULL */
+	uint64_t value;       /* of the first; the next has one more */
+};
+
 struct kvmfake {
 	/*
 	 * One call of KVM_RUN, by the VP of this index: fills the run page and returns 0, or returns an errno; KVMFAKE_BLOCK: runs guest code until
@@ -26,6 +34,8 @@ struct kvmfake {
 	unsigned int fail_times; /* so often, then it succeeds; 0: always */
 	/* What VPs' TSCs differ from the host's. */
 	_Atomic int64_t tsc_offset;
+	/* What a VP's statistics hold: its header as given here, the names that follow, and each the value. NULL: this KVM has none. */
+	const struct kvmfake_stats *stats;
 	_Atomic unsigned int runs, inside, vms, vcpus;
 };
 

@@ -44,6 +44,54 @@ static void event_wait(struct partition_event *ret)
 	ck_assert(partition_event_next(p, ret));
 }
 
+/* What KVM tells of a VP; where a name or a size is not as it should be, nothing. */
+#define NAMES                                                               \
+	{                                                                   \
+		"exits", "halt_exits", "irq_injections", "pf_taken", "more" \
+	}
+#define HEADER(names, n)                                              \
+	{                                                             \
+		.name_size = names, .num_desc = n, .desc_offset = 24, \
+		.data_offset = 1024                                   \
+	}
+static const struct {
+	struct kvmfake_stats stats;
+	bool told;
+} kernels[] = {
+	{ { HEADER(KVMFAKE_NAME_BYTES, 5), NAMES, 100 }, true },
+	{ { HEADER(KVMFAKE_NAME_BYTES, 3), NAMES, 100 }, false },
+	{ { HEADER(0, 5), NAMES, 100 }, false },
+	{ { HEADER(1, 5), NAMES, 100 }, false },
+	{ { HEADER(UINT32_MAX, 5), NAMES, 100 }, false },
+	{ { HEADER(KVMFAKE_NAME_BYTES, UINT32_MAX), NAMES, 100 }, false },
+	{ { HEADER(KVMFAKE_NAME_BYTES, 512), NAMES, 100 }, false },
+	{ { HEADER(KVMFAKE_NAME_BYTES, 5), { "exits", "pf_taken" }, 100 }, false },
+};
+
+START_TEST(kernel_statistics)
+{
+	struct vp_kernel_stats k;
+	struct partition *q;
+
+	ck_assert(!partition_vp_kernel_stats(p, 0, &k)); /* this one's KVM has none */
+	kvmfake.stats = &kernels[_i].stats;
+	ck_assert_int_eq(partition_new(&config, &q), 0);
+	ck_assert_int_eq(partition_vp_kernel_stats(q, 1, &k), kernels[_i].told);
+	if (kernels[_i].told) {
+		ck_assert_uint_eq(k.exits, 100);
+		ck_assert_uint_eq(k.hlt, 101);
+		ck_assert_uint_eq(k.interrupts, 102);
+		ck_assert_uint_eq(k.page_faults, 103);
+		/* A reset's new VP begins at what KVM says; what the old one had is kept. */
+		ck_assert_int_eq(partition_reset(q), 0);
+		ck_assert(partition_vp_kernel_stats(q, 1, &k));
+		ck_assert_uint_eq(k.exits, 200);
+		ck_assert_uint_eq(k.page_faults, 206);
+	}
+	partition_free(q);
+}
+END_TEST
+
 /* Whichever step fails, everything is given back (the sanitizers and the descriptors say so). */
 static const struct {
 	unsigned long request;
@@ -425,6 +473,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, interrupted_reset_goes_on, 0, ARRAY_SIZE(interruptible));
 	tcase_add_loop_test(t, barrier_holds_and_no_kick_is_lost, 0,
 			    (int)ARRAY_SIZE(runs));
+	tcase_add_loop_test(t, kernel_statistics, 0, ARRAY_SIZE(kernels));
 	tcase_add_test(t, status_while_paused_and_resumed);
 	tcase_add_loop_test(t, errors_halt_the_partition, 0, (int)ARRAY_SIZE(errors));
 	tcase_add_test(t, crash_flood_is_bounded);
