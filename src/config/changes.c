@@ -12,7 +12,9 @@ static const struct {
 	{ "group", CONFIG_NOW },       { "tags", CONFIG_NOW },
 	{ "automatic", CONFIG_NOW },   { "restart", CONFIG_NOW },
 	{ "integration", CONFIG_NOW }, { "schema", CONFIG_NOW },
-	{ "scsi", CONFIG_OWN_WAY },    { "nics", CONFIG_OWN_WAY },
+	{ "cpu", CONFIG_NOW },         { "io", CONFIG_NOW },
+	{ "host_memory", CONFIG_NOW }, { "scsi", CONFIG_OWN_WAY },
+	{ "nics", CONFIG_OWN_WAY },
 };
 
 enum config_when config_when(const char *member)

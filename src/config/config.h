@@ -8,6 +8,12 @@
  *     "notes": "",                          up to 4096 bytes
  *     "processors": { "count": 1 },         1 to 64 VPs
  *     "memory": { "bytes": 67108864 },      8 MiB to 1 TiB, a multiple of 2 MiB; required
+ *     "cpu": { "weight": 100,               1 to 10000: its share against other VMs
+ *              "limit": 100,                1 to 100 percent of as many host processors as it has VPs; 100: none
+ *              "reserve": 0 },              0 to 100 percent of the same, which it gets whatever others do
+ *     "io": { "weight": 100 },              1 to 10000: its share of the host's disks against other VMs
+ *     "host_memory": { "limit": 0,          bytes: all that its worker uses and its files' cache; 0: none
+ *                      "reserve": 0 },      of that, what the host takes only when nothing else is left
  *     "boot": { "kernel": "/path" | null,   bzImage or PVH ELF
  *               "initrd": "/path" | null, "cmdline": "" },
  *     "scsi": [ { "drives": [               up to 4 controllers, by their number
@@ -66,6 +72,11 @@
 #define CONFIG_MEMORY_MIN (UINT64_C(8) << 20)
 #define CONFIG_MEMORY_MAX (UINT64_C(1) << 40)
 #define CONFIG_MEMORY_STEP (UINT64_C(2) << 20)
+#define CONFIG_MEMORY_LIMIT_MAX (UINT64_C(1) << 42)
+#define CONFIG_MEMORY_OVERHEAD \
+	(UINT64_C(64) << 20) /* what a worker may need beside its guest's memory */
+#define CONFIG_WEIGHT_DEFAULT 100u
+#define CONFIG_WEIGHT_MAX 10000u
 #define CONFIG_CONTROLLERS_MAX 4u
 #define CONFIG_LUNS_MAX 64u
 
@@ -118,11 +129,18 @@ struct drive_config {
 	bool shared;
 };
 
+/* What of the host a VM gets; all of it can change while it runs. Percent: of as many host processors as it has VPs. */
+struct limits_config {
+	unsigned int cpu_weight, cpu_limit, cpu_reserve, io_weight;
+	uint64_t memory_limit, memory_reserve; /* bytes; 0: none */
+};
+
 struct vm_config {
 	char name[CONFIG_NAME_SIZE];
 	char *notes; /* never NULL, as cmdline */
 	unsigned int processors;
 	uint64_t memory_bytes;
+	struct limits_config limits;
 	char *kernel, *initrd; /* NULL: none */
 	char *cmdline;
 	unsigned int controllers;

@@ -63,26 +63,39 @@ static json_t *tags_to_json(const struct vm_config *c)
 	return tags;
 }
 
+static json_t *limits_to_json(const struct limits_config *l, const char *which)
+{
+	if (strcmp(which, "cpu") == 0)
+		return json_pack("{s:i, s:i, s:i}", "weight", (int)l->cpu_weight, "limit",
+				 (int)l->cpu_limit, "reserve", (int)l->cpu_reserve);
+	if (strcmp(which, "io") == 0)
+		return json_pack("{s:i}", "weight", (int)l->io_weight);
+	return json_pack("{s:I, s:I}", "limit", (json_int_t)l->memory_limit, "reserve",
+			 (json_int_t)l->memory_reserve);
+}
+
 json_t *config_to_json(const struct vm_config *c)
 {
-	return json_pack("{s:i, s:s, s:s, s:{s:i}, s:{s:I}, s:{s:s?, s:s?, s:s}, s:o, "
-			 "s:i, s:o, s:{s:b, s:b, s:b}, s:s, s:s?, s:o, s:{s:s, s:i, s:s, "
-			 "s:i}, s:s}",
-			 "schema", CONFIG_SCHEMA, "name", c->name, "notes", c->notes,
-			 "processors", "count", (int)c->processors, "memory", "bytes",
-			 (json_int_t)c->memory_bytes, "boot", "kernel", c->kernel,
-			 "initrd", c->initrd, "cmdline", c->cmdline, "scsi",
-			 scsi_to_json(c), "disk_channels", (int)c->disk_channels, "nics",
-			 nics_to_json(c), "integration", "heartbeat",
-			 c->integration.heartbeat, "shutdown", c->integration.shutdown,
-			 "time_sync", c->integration.time_sync, "on_triple_fault",
-			 c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset",
-			 "group", c->group[0] ? c->group : NULL, "tags", tags_to_json(c),
-			 "automatic", "start", config_auto_start(c->automatic.start),
-			 "delay_s", (int)c->automatic.delay_s, "stop",
-			 config_auto_stop(c->automatic.stop), "stop_timeout_s",
-			 (int)c->automatic.stop_timeout_s, "restart",
-			 config_restart(c->restart));
+	return json_pack(
+		"{s:i, s:s, s:s, s:{s:i}, s:{s:I}, s:{s:s?, s:s?, s:s}, s:o, "
+		"s:i, s:o, s:{s:b, s:b, s:b}, s:s, s:o, s:o, s:o, s:s?, s:o, "
+		"s:{s:s, s:i, s:s, s:i}, s:s}",
+		"schema", CONFIG_SCHEMA, "name", c->name, "notes", c->notes, "processors",
+		"count", (int)c->processors, "memory", "bytes",
+		(json_int_t)c->memory_bytes, "boot", "kernel", c->kernel, "initrd",
+		c->initrd, "cmdline", c->cmdline, "scsi", scsi_to_json(c),
+		"disk_channels", (int)c->disk_channels, "nics", nics_to_json(c),
+		"integration", "heartbeat", c->integration.heartbeat, "shutdown",
+		c->integration.shutdown, "time_sync", c->integration.time_sync,
+		"on_triple_fault",
+		c->on_triple_fault == TRIPLE_FAULT_OFF ? "off" : "reset", "cpu",
+		limits_to_json(&c->limits, "cpu"), "io", limits_to_json(&c->limits, "io"),
+		"host_memory", limits_to_json(&c->limits, "host_memory"), "group",
+		c->group[0] ? c->group : NULL, "tags", tags_to_json(c), "automatic",
+		"start", config_auto_start(c->automatic.start), "delay_s",
+		(int)c->automatic.delay_s, "stop", config_auto_stop(c->automatic.stop),
+		"stop_timeout_s", (int)c->automatic.stop_timeout_s, "restart",
+		config_restart(c->restart));
 }
 
 /* RFC 7396, 2: a member that is null goes, an object is merged, all else replaces. Depth is bounded by jansson's parser. */

@@ -326,6 +326,9 @@ static const struct member top_members[] = {
 	  CONFIG_NOTES_MAX },
 	{ "processors", false, read_processors },
 	{ "memory", true, read_memory },
+	{ "cpu", false, parse_cpu },
+	{ "io", false, parse_io },
+	{ "host_memory", false, parse_host_memory },
 	{ "boot", false, read_boot },
 	{ "scsi", false, parse_scsi },
 	{ "disk_channels", false, read_disk_channels },
@@ -345,6 +348,9 @@ int config_from_json(const json_t *text, struct vm_config *ret, struct config_er
 {
 	struct vm_config c = {
 		.processors = 1,
+		.limits = { .cpu_weight = CONFIG_WEIGHT_DEFAULT,
+			    .cpu_limit = 100,
+			    .io_weight = CONFIG_WEIGHT_DEFAULT },
 		.integration = { .heartbeat = true, .shutdown = true, .time_sync = true },
 		.automatic = { .start = AUTO_START_IF_RUNNING,
 			       .stop_timeout_s = CONFIG_STOP_SECONDS },

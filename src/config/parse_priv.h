@@ -35,6 +35,10 @@ int parse_level(struct reader *r, const struct member *table, const json_t *v,
 /* Readers of plain values: into the drive's member, or while there is none the configuration's. */
 int parse_bool(struct reader *r, const struct member *m, const json_t *v);
 int parse_path(struct reader *r, const struct member *m, const json_t *v);
+/* "host_memory", "cpu", "io" */
+int parse_host_memory(struct reader *r, const struct member *m, const json_t *v);
+int parse_cpu(struct reader *r, const struct member *m, const json_t *v);
+int parse_io(struct reader *r, const struct member *m, const json_t *v);
 /* "scsi" */
 int parse_scsi(struct reader *r, const struct member *m, const json_t *v);
 /* parse_host.c: "automatic", "restart", "group", "tags" */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "config/config.h"
 #include "util/cleanup.h"
 #include "vmctl/table.h"
 
@@ -52,6 +53,30 @@ static void print_state(const json_t *vm)
 	print_field("Heartbeat", field_text(vm, "heartbeat"));
 }
 
+/* What of the host it gets, where that is not what every VM gets. */
+static void print_limits(const json_t *config)
+{
+	const json_t *cpu = json_object_get(config, "cpu");
+	const json_t *memory = json_object_get(config, "host_memory");
+	const json_t *io = json_object_get(config, "io");
+	char limit[TEXT_SIZE_MAX], reserve[TEXT_SIZE_MAX];
+
+	if (cpu && (field_number(cpu, "weight") != CONFIG_WEIGHT_DEFAULT ||
+		    field_number(cpu, "limit") != 100 || field_number(cpu, "reserve")))
+		print_line(stdout, "%-14sweight %u, limit %u%%, reserve %u%%", "CPU",
+			   (unsigned int)field_number(cpu, "weight"),
+			   (unsigned int)field_number(cpu, "limit"),
+			   (unsigned int)field_number(cpu, "reserve"));
+	text_format_size(field_number(memory, "limit"), limit);
+	text_format_size(field_number(memory, "reserve"), reserve);
+	if (field_number(memory, "limit") || field_number(memory, "reserve"))
+		print_line(stdout, "%-14slimit %s, reserve %s", "Host memory",
+			   field_number(memory, "limit") ? limit : "none", reserve);
+	if (io && field_number(io, "weight") != CONFIG_WEIGHT_DEFAULT)
+		print_line(stdout, "%-14sweight %u", "I/O",
+			   (unsigned int)field_number(io, "weight"));
+}
+
 static void print_shape(const json_t *vm)
 {
 	const json_t *config = json_object_get(vm, "config");
@@ -62,6 +87,7 @@ static void print_shape(const json_t *vm)
 	print_line(stdout, "%-14s%u", "Processors",
 		   (unsigned int)field_number(vm, "processors"));
 	print_field("Memory", memory);
+	print_limits(config);
 	print_optional("Kernel", boot, "kernel");
 	print_optional("Initrd", boot, "initrd");
 	print_optional("Command line", boot, "cmdline");

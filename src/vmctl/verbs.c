@@ -47,6 +47,22 @@
 			.help = "what a triple fault does (reset)"                      \
 	}
 
+#define LIMITS                                                                         \
+	{ "cpu-weight", OPT_COUNT, "N",                                                \
+	  .help = "its share of the processors against other VMs (100)" },             \
+		{ "cpu-limit", OPT_COUNT, "PERCENT",                                   \
+		  .help = "the most of its processors that it may use (100)" },        \
+		{ "cpu-reserve", OPT_SECONDS, "PERCENT",                               \
+		  .help = "what it gets of them whatever others do (0)" },             \
+		{ "memory-limit", OPT_SIZE, "SIZE",                                    \
+		  .help = "the most of the host's memory that it may use (0: none)" }, \
+		{ "memory-reserve", OPT_SIZE, "SIZE",                                  \
+		  .help = "what the host takes from others first (0)" },               \
+	{                                                                              \
+		"io-weight", OPT_COUNT, "N",                                           \
+			.help = "its share of the disks against other VMs (100)"       \
+	}
+
 #define DETACH                                                                     \
 	{                                                                          \
 		"detach", OPT_FLAG, .help = "begin the job and do not wait for it" \
@@ -107,6 +123,7 @@ const struct verb verbs[] = {
 	  OPTIONS{ { "memory", OPT_SIZE, "SIZE",
 		     .help = "memory, such as 64M or 2G (512M)" },
 		   SHAPE,
+		   LIMITS,
 		   { "disk", OPT_PATH, "FILE", .repeat = true,
 		     .help = "a disk; may be given again" },
 		   { "dvd", OPT_PATH, "FILE", .repeat = true,
@@ -218,9 +235,11 @@ const struct verb verbs[] = {
 	  OPTIONS{ { "name", OPT_TEXT, "NAME", .help = "another name" },
 		   { "memory", OPT_SIZE, "SIZE", .help = "memory, such as 64M or 2G" },
 		   SHAPE,
+		   LIMITS,
 		   END },
 	  "set web1 --memory 4G --cpus 4\nset web1 --tags env=prod,db --auto-start "
-	  "always",
+	  "always\n"
+	  "set web1 --cpu-limit 50 --cpu-reserve 10",
 	  "vm.set",
 	  verb_set },
 	{ "rename",

@@ -64,6 +64,15 @@ static int add_sandbox(const struct vmms *v, json_t *doc)
 	return json_array_append_new(json_object_get(doc, "checks"), item);
 }
 
+static int add_cgroups(const struct vmms *v, json_t *doc)
+{
+	const struct cgroups *c = &v->cgroups;
+	json_t *item = json_pack("{s:s, s:s, s:s}", "name", "control groups", "result",
+				 c->note ? "note" : "ok", "text", c->text);
+
+	return json_array_append_new(json_object_get(doc, "checks"), item);
+}
+
 struct check {
 	const struct vmms *v;
 	struct rpc_call *call;
@@ -94,7 +103,7 @@ static void on_checked(void *arg, int r, const char *out, size_t len)
 			why[0] ? why : strerror(-r));
 		return;
 	}
-	if (add_sandbox(check->v, j) < 0) {
+	if (add_sandbox(check->v, j) < 0 || add_cgroups(check->v, j) < 0) {
 		json_decref(j);
 		rpc_call_fail(call, -ENOMEM, "no memory");
 		return;

@@ -10,6 +10,7 @@
 #include "util/log.h"
 #include "vmms/images.h"
 #include "vmms/reservations.h"
+#include "vmms/limits.h"
 #include "vmms/store.h"
 #include "vmms/vmms.h"
 #include "vmms/worker.h"
@@ -148,6 +149,8 @@ static int check(struct vmms *v, struct vm *vm, const struct vm_config *next,
 	}
 	if (r == 0 && names(changed, "scsi"))
 		r = images_check_once(next, e);
+	if (r == 0 && vm->worker)
+		r = limits_check_change(v, vm, next, e);
 	if (r == 0 && strcmp(vm->config.name, next->name) != 0)
 		r = registry_check_name(&v->registry, next->name, e);
 	return r;
@@ -166,6 +169,7 @@ static void adopt(struct set *s, struct vm_config *next)
 	events_add(s->v->events, "changed", vm, "the configuration of %s was changed",
 		   vm->config.name);
 	switch_services(s, &before);
+	limits_apply(s->v);
 	config_done(&before);
 	set_unref(s);
 }

@@ -80,6 +80,20 @@ static int take_sandbox(struct settings *s, const char *path, const char *key,
 	return 1;
 }
 
+static int take_cgroups(struct settings *s, const char *path, const char *value,
+			struct rpc_error *e)
+{
+	if (!value ||
+	    (value[0] != '/' && strcmp(value, "auto") != 0 && strcmp(value, "off") != 0))
+		return rpc_error_set(
+			e, -EINVAL,
+			"%s: cgroups: must be auto, off or the absolute path "
+			"of a control group",
+			path);
+	s->cgroups = strdup(value);
+	return s->cgroups ? 0 : rpc_error_set(e, -ENOMEM, "no memory");
+}
+
 /* An array of absolute paths. */
 static int take_folders(struct settings *s, const char *path, const json_t *list,
 			struct rpc_error *e)
@@ -134,6 +148,8 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		s->log_level = s->log_level ? s->log_level : level;
 		return 0;
 	}
+	if (strcmp(key, "cgroups") == 0)
+		return take_cgroups(s, path, value, e);
 	if (strcmp(key, "vhd_folders") == 0)
 		return take_folders(s, path, member, e);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
@@ -252,6 +268,8 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 		s->kvm_device = strdup("/dev/kvm");
 	if (!s->group)
 		s->group = strdup(root ? "vmms" : "");
+	if (!s->cgroups)
+		s->cgroups = strdup("auto");
 	if (!s->view_group)
 		s->view_group = strdup(root ? "vmms-view" : "");
 	if (!s->worker_uids.count)
@@ -260,7 +278,7 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 	if (!s->log_level)
 		s->log_level = LOG_LVL_INFO;
 	if (!s->socket || !s->vmwp || !s->vmvhd || !s->vmnat || !s->kvm_device ||
-	    !s->group || !s->view_group)
+	    !s->group || !s->view_group || !s->cgroups)
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -320,5 +338,6 @@ void settings_done(struct settings *s)
 	free(s->kvm_device);
 	free(s->group);
 	free(s->view_group);
+	free(s->cgroups);
 	*s = (struct settings){ 0 };
 }

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "util/guid.h"
 #include "util/list.h"
+#include "vmms/cgroup.h"
 #include "vmms/state.h"
 
 struct perf_question;
@@ -43,6 +44,8 @@ struct vm {
 	struct list waits;          /* see wait.h */
 	bool drives_busy;           /* its worker was asked to change one: disks.c */
 	struct perf_question *perf; /* its worker was asked for its counters: perf.c */
+	bool grouped; /* its worker is in a control group, which has `limits` */
+	struct cgroup_limits limits;
 };
 
 /* What changed, as vm_apply_status() says. */

@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "vmms/audit.h"
 #include "vmms/reservations.h"
+#include "vmms/limits.h"
 #include "vmms/spawn.h"
 #include "vmms/store.h"
 #include "vmms/vhd.h"
@@ -140,6 +141,7 @@ static void recall(struct vmms *v, struct vm *vm)
 			log_warning("%s: its report cannot be written", vm->config.name);
 	}
 	resources_remove(&env, vm);
+	cgroup_drop(&v->cgroups, vm->id_text);
 }
 
 static void adopt_all(struct vmms *v)
@@ -189,6 +191,13 @@ static void hear_workers(struct vmms *v)
 		event_free(late);
 }
 
+static void remove_run(struct vmms *v, const char *id)
+{
+	cgroup_drop(&v->cgroups, id);
+	if (store_remove_tree(v->instance.run_fd, id) < 0)
+		log_warning("%s/vms/%s cannot be removed", v->settings.run_dir, id);
+}
+
 /*
  * Run folders of VMs that are not in the store. Where no worker lives they are removed; where one does, it is left
  * alone: it may be the VM of a configuration that could not be read.
@@ -212,9 +221,8 @@ static void clean_run_dir(struct vmms *v)
 				"%s",
 				v->settings.run_dir, entry->d_name,
 				v->settings.state_dir);
-		else if (store_remove_tree(v->instance.run_fd, entry->d_name) < 0)
-			log_warning("%s/vms/%s cannot be removed", v->settings.run_dir,
-				    entry->d_name);
+		else
+			remove_run(v, entry->d_name);
 	}
 	if (d)
 		closedir(d);
@@ -256,6 +264,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		instance_close(&v->instance, &v->settings);
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	}
+	cgroup_init(&v->cgroups, v->base, v->settings.cgroups);
 	r = jobs_new(v->base, v->instance.state_fd, v->events, &v->jobs);
 	if (r < 0) {
 		rpc_error_set(e, r, "%s/jobs cannot be read: %s", v->settings.state_dir,
@@ -271,6 +280,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 	} else {
 		adopt_all(v);
 		reservations_sweep(&v->registry, v->instance.state_fd);
+		limits_apply(v);
 		hear_workers(v);
 		clean_run_dir(v);
 		r = serve(v, e);
@@ -305,6 +315,7 @@ void vmms_done(struct vmms *v)
 		log_info("stopping; VMs that go on without vmms: %d", left);
 	events_free(v->events);
 	registry_done(&v->registry);
+	cgroup_done(&v->cgroups);
 	confine_done(&v->confine);
 	instance_close(&v->instance, &v->settings);
 }

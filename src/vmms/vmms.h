@@ -10,6 +10,7 @@
 #define VMMS_VMMS_H
 
 #include "rpc/server.h"
+#include "vmms/cgroup.h"
 #include "vmms/confine.h"
 #include "vmms/events.h"
 #include "vmms/instance.h"
@@ -25,6 +26,7 @@ struct vmms {
 	struct settings settings;
 	struct instance instance;
 	struct confine confine;
+	struct cgroups cgroups;
 	struct event_base *base;
 
 	struct registry registry;

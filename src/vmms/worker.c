@@ -14,6 +14,8 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "vmms/audit.h"
+#include "vmms/limits.h"
 #include "vmms/store.h"
 #include "vmms/wait.h"
 #include "vmms/worker_priv.h"
@@ -55,6 +57,8 @@ static void worker_free(struct worker *w)
 		resources_done(&w->res);
 	if (w->process.pidfd >= 0)
 		close(w->process.pidfd);
+	if (w->gate >= 0)
+		close(w->gate);
 	confine_give_uid(&w->v->confine, w->uid);
 	free(w->console_socket);
 	free(w);
@@ -107,6 +111,14 @@ static bool describe_end(const struct worker *w, char *ret, size_t size)
 	return fault;
 }
 
+/* The worker is gone; what its group reserved is the others'. */
+static void leave_group(struct vmms *v, struct vm *vm)
+{
+	cgroup_drop(&v->cgroups, vm->id_text);
+	vm->grouped = false;
+	limits_apply(v);
+}
+
 static void worker_ended(struct worker *w)
 {
 	const struct resources_env env = vmms_resources_env(w->v);
@@ -119,6 +131,7 @@ static void worker_ended(struct worker *w)
 
 	resources_remove(&env, vm);
 	vm->worker = NULL;
+	leave_group(v, vm);
 	vm_set_off(vm, fault ? VM_CRITICAL : VM_OK, why);
 	w->start_call = NULL;
 	worker_free(
@@ -216,6 +229,7 @@ static struct worker *worker_new(struct vmms *v, struct vm *vm)
 	w->v = v;
 	w->vm = vm;
 	w->process.pidfd = -1;
+	w->gate = -1;
 	w->uid = SANDBOX_NO_UID;
 	w->kill_ev = event_new(v->base, -1, 0, on_kill, w);
 	if (!w->kill_ev ||
@@ -263,7 +277,7 @@ static int launch(struct worker *w, struct rpc_error *e)
 	};
 	struct confine *c = &w->v->confine;
 	struct confine_args sandbox;
-	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), gate = -1;
+	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	const struct spawn s = { .argv = argv,
 				 .fds = { null, w->res.log_fd, w->res.log_fd,
 					  w->res.control_fd },
@@ -282,15 +296,13 @@ static int launch(struct worker *w, struct rpc_error *e)
 				     "\"worker_uids\" wider");
 	confine_args(c, w->uid, &sandbox);
 	memcpy(argv + WORKER_ARGS, sandbox.argv, sizeof(sandbox.argv));
-	r = spawn_gated(&s, &w->process, &gate);
+	r = spawn_gated(&s, &w->process, &w->gate);
 	if (r < 0)
 		return rpc_error_set(e, r, "no worker could be started: %s",
 				     strerror(-r));
 	r = write_record(w);
 	if (r == 0)
 		r = watch(w);
-	if (r == 0)
-		r = spawn_open_gate(&gate);
 	if (r < 0) {
 		process_kill(&w->process);
 		waitpid(w->process.pid, NULL, 0);
@@ -316,12 +328,38 @@ static void start_failed(struct worker *w, int err, const char *why)
 		log_warning("%s: why it did not start could not be kept",
 			    vm->config.name);
 	vm->worker = NULL;
+	leave_group(v, vm);
 	worker_free(w);
 	resources_remove(&env, vm);
 	vm_set_off(vm, fault ? VM_CRITICAL : VM_OK, why);
 	if (call)
 		rpc_call_error(call, &e);
 	vmms_changed(v, vm, VM_CHANGED_STATE);
+}
+
+/*
+ * The process is where it belongs, or has to do without: settings that have no effect are worth a line, and a host without
+ * control groups still runs VMs.
+ */
+static void on_grouped(void *arg, int r)
+{
+	struct worker *w = arg;
+	struct vm *vm = w->vm;
+
+	vm->grouped = r == 0;
+	if (r < 0)
+		audit_log_vm(LOG_LVL_WARNING, vm,
+			     "its worker has no control group, and so no limits: %s",
+			     strerror(-r));
+	limits_apply(w->v);
+	r = spawn_open_gate(&w->gate);
+	if (r < 0) {
+		worker_fail(w, r, "its worker could not be started: %s", strerror(-r));
+		return;
+	}
+	/* Only the worker listens from here on: when it is gone, so is who would answer. */
+	close(take_fd(&w->res.control_fd));
+	link_open(w);
 }
 
 /* All is there: the process. */
@@ -334,9 +372,9 @@ static void launch_or_fail(struct worker *w)
 		start_failed(w, r, why.message);
 		return;
 	}
-	/* Only the worker listens from here on: when it is gone, so is who would answer. */
-	close(take_fd(&w->res.control_fd));
-	link_open(w);
+	limits_of(w->v, w->vm, &w->vm->limits);
+	cgroup_add(&w->v->cgroups, w->vm->id_text, w->vm->config.name, w->process.pid,
+		   &w->vm->limits, on_grouped, w);
 }
 
 static void on_chain(void *arg, struct vhd_files *files, const struct rpc_error *error)
@@ -380,7 +418,9 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 	if (!w)
 		return rpc_error_set(e, -ENOMEM, "cannot start %s: no memory",
 				     vm->config.name);
-	r = resources_open(&env, vm, &w->res, e);
+	r = limits_check(v, vm, e);
+	if (r == 0)
+		r = resources_open(&env, vm, &w->res, e);
 	if (r < 0) {
 		worker_free(w);
 		return r;
@@ -478,6 +518,8 @@ int worker_adopt(struct vmms *v, struct vm *vm)
 	confine_keep_uid(&v->confine, w->uid);
 	w->adopted = true;
 	w->up = true;
+	vm->grouped =
+		true; /* as far as is known; limits_apply() brings it what it is to have */
 	/* Until it says better. */
 	vm->state = vm->worker_state = VM_RUNNING;
 	vm->health = VM_OK;

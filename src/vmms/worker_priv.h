@@ -35,6 +35,7 @@ struct worker {
 	bool up;            /* its vm.start was answered, now or by an earlier vmms */
 
 	/* while it starts */
+	int gate; /* spawn_open_gate(); -1: it runs */
 	struct resources res;
 	bool have_res;
 	struct rpc_call *start_call;

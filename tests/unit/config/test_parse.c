@@ -45,6 +45,39 @@ static const struct {
 	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":6.4e7}}", "one integer" },
 	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864,\"x\":1}}",
 	  "one integer" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"limit\":67108864}}",
+	  "memory: must be an object with one integer" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864},"
+	  "\"host_memory\":{\"limit\":"
+	  "134217727}}",
+	  "host_memory.limit: must be at least 128M" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864},"
+	  "\"host_memory\":{\"limit\":-1}}",
+	  "host_memory.limit: must be an integer from 0" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864},"
+	  "\"host_memory\":{\"limit\":"
+	  "134217728,"
+	  "\"reserve\":134217729}}",
+	  "host_memory.reserve: is more than" },
+	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":67108864},"
+	  "\"host_memory\":{\"reserve\":"
+	  "\"1M\"}}",
+	  "host_memory.reserve: must be an integer" },
+	{ HEAD ",\"cpu\":1}", "cpu: must be an object" },
+	{ HEAD ",\"cpu\":{\"weight\":0}}",
+	  "cpu.weight: must be an integer from 1 to 10000" },
+	{ HEAD ",\"cpu\":{\"weight\":10001}}", "cpu.weight: must be" },
+	{ HEAD ",\"cpu\":{\"weight\":4294967297}}", "cpu.weight: must be" },
+	{ HEAD ",\"cpu\":{\"limit\":0}}", "cpu.limit: must be an integer from 1 to 100" },
+	{ HEAD ",\"cpu\":{\"limit\":101}}", "cpu.limit: must be" },
+	{ HEAD ",\"cpu\":{\"limit\":50.0}}", "cpu.limit: must be" },
+	{ HEAD ",\"cpu\":{\"reserve\":-1}}",
+	  "cpu.reserve: must be an integer from 0 to 100" },
+	{ HEAD ",\"cpu\":{\"limit\":20,\"reserve\":21}}",
+	  "cpu.reserve: is more than cpu.limit" },
+	{ HEAD ",\"cpu\":{\"shares\":1}}", "cpu.shares: there is no such member" },
+	{ HEAD ",\"io\":[]}", "io: must be an object" },
+	{ HEAD ",\"io\":{\"weight\":0}}", "io.weight: must be" },
 	{ "{\"schema\":1,\"name\":\"a\",\"memory\":{\"bytes\":99999999999999999999}}",
 	  "too big integer" },
 	{ HEAD ",\"nics\":{}}", "nics: must be an array of at most 8" },
@@ -228,19 +261,21 @@ START_TEST(refuses_what_is_too_long)
 }
 END_TEST
 
-static const char whole[] = "{\"schema\":1,\"name\":\"web "
-			    "1\",\"notes\":\"two\\nlines\",\"processors\":{\"count\":64},"
-			    "\"memory\":{\"bytes\":8388608},\"boot\":{\"kernel\":\"/"
-			    "k\",\"initrd\":\"/i\",\"cmdline\":\"a=b\"},"
-			    "\"scsi\":[{},{\"drives\":[{\"lun\":63,\"kind\":\"disk\","
-			    "\"path\":\"/d\",\"read_only\":true},"
-			    "{\"lun\":1,\"kind\":\"dvd\",\"path\":null}]}],"
-			    "\"integration\":{\"heartbeat\":false,\"time_sync\":true},"
-			    "\"disk_channels\":5,\"on_triple_fault\":\"off\","
-			    "\"group\":\"shop\",\"tags\":[\"env=prod\",\"db\"],"
-			    "\"automatic\":{\"start\":\"always\",\"delay_s\":30,"
-			    "\"stop\":\"turn_off\",\"stop_timeout_s\":7},"
-			    "\"restart\":\"on_failure\"}";
+static const char whole[] =
+	"{\"schema\":1,\"name\":\"web "
+	"1\",\"notes\":\"two\\nlines\",\"processors\":{\"count\":64},"
+	"\"memory\":{\"bytes\":8388608},\"boot\":{\"kernel\":\"/"
+	"k\",\"initrd\":\"/i\",\"cmdline\":\"a=b\"},"
+	"\"scsi\":[{},{\"drives\":[{\"lun\":63,\"kind\":\"disk\","
+	"\"path\":\"/d\",\"read_only\":true},"
+	"{\"lun\":1,\"kind\":\"dvd\",\"path\":null}]}],"
+	"\"integration\":{\"heartbeat\":false,\"time_sync\":true},"
+	"\"cpu\":{\"weight\":7,\"limit\":80,\"reserve\":30},\"io\":{\"weight\":9},"
+	"\"disk_channels\":5,\"on_triple_fault\":\"off\","
+	"\"group\":\"shop\",\"tags\":[\"env=prod\",\"db\"],"
+	"\"automatic\":{\"start\":\"always\",\"delay_s\":30,"
+	"\"stop\":\"turn_off\",\"stop_timeout_s\":7},"
+	"\"restart\":\"on_failure\"}";
 
 static void check_whole(const struct vm_config *c)
 {
@@ -262,6 +297,11 @@ static void check_whole(const struct vm_config *c)
 	ck_assert_str_eq(c->drives[1].path, "/d");
 	ck_assert(!c->integration.heartbeat && c->integration.shutdown);
 	ck_assert_int_eq(c->on_triple_fault, TRIPLE_FAULT_OFF);
+	ck_assert_uint_eq(c->limits.cpu_weight, 7);
+	ck_assert_uint_eq(c->limits.cpu_limit, 80);
+	ck_assert_uint_eq(c->limits.cpu_reserve, 30);
+	ck_assert_uint_eq(c->limits.io_weight, 9);
+	ck_assert_uint_eq(c->limits.memory_limit, 0);
 	ck_assert_uint_eq(c->disk_channels, 5);
 	ck_assert_str_eq(c->group, "shop");
 	ck_assert_uint_eq(c->tag_count, 2);
@@ -348,6 +388,10 @@ static const struct {
 	  NULL, "name notes integration", "" },
 	{ "{\"memory\":{\"bytes\":134217728},\"notes\":\"x\"}", NULL, "notes memory",
 	  "memory" },
+	{ "{\"cpu\":{\"limit\":20}}", "cpu.reserve: is more" },
+	{ "{\"cpu\":{\"limit\":40},\"io\":{\"weight\":1},\"host_memory\":{\"limit\":"
+	  "1073741824}}",
+	  NULL, "cpu io host_memory", "" },
 	{ "{\"memory\":{\"bytes\":8388608}}", NULL, "", "" },
 	{ "{\"processors\":{\"count\":2},\"on_triple_fault\":\"reset\"}", NULL,
 	  "processors on_triple_fault", "processors on_triple_fault" },
