@@ -25,6 +25,8 @@ const struct rpc_field rpc_vhd_info_fields[] = {
 	  .description = "paths of a differencing image's chain, the nearest first" },
 	{ "problem", RPC_STRING, REQ, .nullable = true,
 	  .description = "why its chain cannot be used" },
+	{ "warning", RPC_STRING, REQ, .nullable = true,
+	  .description = "what may be wrong with its chain" },
 	{ NULL },
 };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -67,6 +68,17 @@ int image_parent_of(int fd, enum image_format format, struct image_parent *ret,
 	const struct image_format_ops *ops = image_format_ops(format);
 
 	return ops->parent_of(fd, ret, error);
+}
+
+#define ROUNDED_SECONDS 2 /* FAT */
+
+bool image_parent_was_touched(const struct image_parent *parent, int parent_fd)
+{
+	struct stat st;
+
+	return parent->changed && fstat(parent_fd, &st) == 0 &&
+	       llabs((long long)st.st_mtime - (long long)parent->changed) >
+		       ROUNDED_SECONDS;
 }
 
 /* ---- chains ---- */

@@ -78,6 +78,12 @@ struct image_parent {
 int image_parent_of(int fd, enum image_format format, struct image_parent *ret,
 		    struct image_error *error) __must_check;
 
+/*
+ * The parent's file was modified at another time than its child says, by more than a file system's rounding: either it was only copied, or it holds other
+ * data than the child was made over, which VHD's unique id does not tell. Something to warn of.
+ */
+bool image_parent_was_touched(const struct image_parent *parent, int parent_fd);
+
 /* ---- for formats ---- */
 
 /* One file of a chain, and what stands below it. */

@@ -220,5 +220,7 @@ int verb_vhd_info(struct vmctl *v, const struct args *a)
 				   "writes them");
 	if (json_is_string(json_object_get(info, "problem")))
 		print_line(stdout, "Problem     %s", field_text(info, "problem"));
+	if (json_is_string(json_object_get(info, "warning")))
+		print_line(stdout, "Warning     %s", field_text(info, "warning"));
 	return VMCTL_DONE;
 }

@@ -114,7 +114,7 @@ def told(method, result, *argv):
 
 INFO = {'path': '/vm/a.vhdx', 'format': 'VHDX', 'type': 'dynamic', 'disk_bytes': 1 << 30, 'file_bytes': 4 << 20,
         'allocated_bytes': 1 << 20, 'block_bytes': 32 << 20, 'logical_bytes': 512, 'physical_bytes': 4096, 'id': None,
-        'needs_replay': False, 'parents': [], 'problem': None}
+        'needs_replay': False, 'parents': [], 'problem': None, 'warning': None}
 JOB = {'job': 7, 'kind': 'vhd.create', 'path': '/vm/a.vhdx', 'state': 'Completed', 'done': 1, 'total': 1,
        'started': '2026-11-21T12:00:00Z', 'ended': '2026-11-21T12:00:01Z', 'result': INFO, 'error': None}
 CHECKED = {**JOB, 'kind': 'vhd.check', 'result': {'path': '/vm/a.vhdx', 'blocks': 1, 'errors': 0, 'repaired': 0,
@@ -164,7 +164,8 @@ def documents():
 def disk_images():
     """vhd and job: what is said of an image, of its check, of a job; golden"""
     chain = {**INFO, 'type': 'differencing', 'parents': ['/vm/b.vhdx', '/vm/c.vhd'], 'needs_replay': True,
-             'id': '930d6020-272e-4102-899a-3cc913ae0e04', 'problem': '/vm/b.vhdx was changed'}
+             'id': '930d6020-272e-4102-899a-3cc913ae0e04', 'problem': '/vm/b.vhdx was changed',
+             'warning': '/vm/c.vhd was modified'}
     bad = {**CHECKED, 'result': {**CHECKED['result'], 'errors': 2, 'first': 'block 7 overlaps', 'lost_bytes': 4096}}
     failed = {**JOB, 'job': 8, 'state': 'Failed', 'done': 3, 'total': 8, 'result': None,
               'error': {'code': -32000, 'message': '/vm/a.vhdx is damaged'}}

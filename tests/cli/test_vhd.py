@@ -109,6 +109,9 @@ class Vmms:
         os.unlink(self.at('content.tmp'))
         return found
 
+    def described(self, name):
+        return json.loads(self.ok('vhd', 'info', name, '--json'))
+
     def whole(self, name):
         """That a check finds no error."""
         equal(self.ok('vhd', 'check', name).split('\n', maxsplit=1)[0], f'{name}: no errors')
@@ -152,11 +155,11 @@ def makes():
                 word = {'a.vhdx': 'VHDX', 'a.vhd': 'VHD', 'a.img': 'raw'}[name]
                 equal(v.ok('vhd', 'create', name, '--size', '32M', '--type', kind, '--force'),
                       f'{name} is made: {word}, {kind}, 32 MiB\n')
-                info = json.loads(v.ok('vhd', 'info', name, '--json'))
+                info = v.described(name)
                 equal((info['format'], info['disk_bytes'], info['parents'], info['problem']), (word, 32 * MB, [], None))
                 equal(v.ok('vhd', 'check', name), f'{name}: no errors\n')
         v.ok('vhd', 'create', 'b.vhdx', '--size', '32M', '--sector-size', '4096', '--block-size', '1M')
-        info = json.loads(v.ok('vhd', 'info', 'b.vhdx', '--json'))
+        info = v.described('b.vhdx')
         equal((info['logical_bytes'], info['block_bytes']), (4096, MB))
         equal(sorted(os.listdir(v.vm)), ['a.img', 'a.vhd', 'a.vhdx', 'b.vhdx'])
 
@@ -183,7 +186,7 @@ def chains():
         v.ok('vhd', 'convert', 'src.img', 'base.vhd', '--type', 'fixed')
         v.ok('vhd', 'create', 'mid.vhdx', '--parent', 'base.vhd')
         v.ok('vhd', 'create', 'leaf.avhdx', '--parent', 'mid.vhdx')
-        info = json.loads(v.ok('vhd', 'info', 'leaf.avhdx', '--json'))
+        info = v.described('leaf.avhdx')
         equal([os.path.basename(p) for p in info['parents']], ['mid.vhdx', 'base.vhd'])
         equal((info['type'], info['problem'], info['disk_bytes']), ('differencing', None, 8 * MB))
         equal(v.content('leaf.avhdx'), want)
@@ -224,7 +227,7 @@ def resizes():
                 v.ok('vhd', 'convert', 'a.img', name)
             if not v.known('vhd', 'resize', name, '--size', '16M'):
                 continue
-            equal(json.loads(v.ok('vhd', 'info', name, '--json'))['disk_bytes'], 16 * MB)
+            equal(v.described(name)['disk_bytes'], 16 * MB)
             v.refuse('vhd', 'resize', name, '--size', '8M', says='shrink')
             v.whole(name)
             v.ok('vhd', 'convert', name, 'out.img', '--force')
@@ -284,6 +287,23 @@ def sets_parent():
             v.refuse('vhd', 'set-parent', child, f'other.{end}', says='.')
             v.ok('vhd', 'set-parent', child, f'other.{end}', '--ignore-id')
             v.refuse('vhd', 'set-parent', child, 'gone.vhdx', says='cannot be opened')
+
+
+@test
+def tells_of_a_parent_that_was_touched():
+    """a VHD's parent that was modified keeps its unique id: vhd info warns of its time; a VHDX's is refused by its identity"""
+    with Vmms() as v:
+        v.ok('vhd', 'create', 'base.vhd', '--size', '8M')
+        v.ok('vhd', 'create', 'child.avhd', '--parent', 'base.vhd')
+        equal(v.described('child.avhd')['warning'], None)
+        when = os.stat(v.at('base.vhd')).st_mtime
+        os.utime(v.at('base.vhd'), (when + 3600, when + 3600))
+        info = v.described('child.avhd')
+        equal(info['problem'], None)
+        assert 'base.vhd was modified after' in info['warning'] and 'set-parent' in info['warning'], info
+        assert 'Warning     ' in v.ok('vhd', 'info', 'child.avhd')
+        v.ok('vhd', 'set-parent', 'child.avhd', 'base.vhd')
+        equal(v.described('child.avhd')['warning'], None)
 
 
 @test

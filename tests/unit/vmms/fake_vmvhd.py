@@ -78,7 +78,7 @@ def answer():
         return {'path': path, 'blocks': 1, 'errors': 0, 'repaired': 0, 'lost_bytes': 0, 'first': None}
     return {'path': path, 'format': 'raw', 'type': 'fixed', 'disk_bytes': 1, 'file_bytes': 1, 'allocated_bytes': 1,
             'block_bytes': 0, 'logical_bytes': 512, 'physical_bytes': 512, 'id': None, 'needs_replay': False,
-            'parents': [], 'problem': None}
+            'parents': [], 'problem': None, 'warning': None}
 
 
 def hold(deaf):
