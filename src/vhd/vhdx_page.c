@@ -51,11 +51,10 @@ static void forget_locked(struct vhdx *v, struct vhdx_page *p)
 
 static struct vhdx_page *new_page(struct vhdx *v)
 {
-	struct vhdx_page *p = aligned_alloc(_Alignof(struct vhdx_page), sizeof(*p));
+	struct vhdx_page *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	memset(p, 0, sizeof(*p));
 	p->key = VHDX_KEY_NONE;
 	v->cache[v->cache_n++] = p;
 	return p;

@@ -37,7 +37,7 @@ struct vhdx_page {
 	bool dirty;             /* differs from the file, and is not in the log */
 	bool used;              /* since the hand passed */
 	struct vhdx_page *next; /* in its bucket */
-	_Alignas(VHDX_SECTOR_BYTES) uint64_t words[VHDX_PAGE_ENTRIES];
+	uint64_t words[VHDX_PAGE_ENTRIES];
 };
 
 /* Where the regions are, and what the disk is: fixed after open. */
