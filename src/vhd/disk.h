@@ -90,6 +90,7 @@ enum disk_place {
 };
 struct disk_extent {
 	enum disk_place place;
+	bool in_memory; /* of DISK_PLACE_DATA: file_in_memory() */
 	int fd;
 	uint32_t
 		direct_align; /* of buffers and their lengths, as the file has O_DIRECT; 0: any */

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -187,6 +189,16 @@ bool file_can_punch(int fd)
 	/* Behind the end there is nothing to lose. */
 	return file_size(fd, &bytes) == 0 &&
 	       allocate(fd, FALLOC_FL_PUNCH_HOLE, align_up(bytes, 4096), 4096) == 0;
+}
+
+/* A device node may lie on a tmpfs too. */
+bool file_in_memory(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == TMPFS_MAGIC;
 }
 
 uint32_t file_set_direct(int fd, uint32_t sector_bytes)

@@ -28,6 +28,8 @@ uint64_t file_hole(int fd, uint64_t off);
 uint64_t file_data(int fd, uint64_t off);
 /* Whether holes can be punched; changes nothing. */
 bool file_can_punch(int fd);
+/* A file on tmpfs: nothing that is done to it waits. */
+bool file_in_memory(int fd);
 /*
  * Sets O_DIRECT if every place that a multiple of `sector_bytes` names is fit for it: how buffers in memory must be aligned, and their lengths. 0: it is not set; the
  * page cache serves, which is slower to fail than a read-modify-write of ours.

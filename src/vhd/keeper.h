@@ -70,6 +70,7 @@ struct keeper {
 	const struct keeper_ops *ops;
 	int fd;
 	bool unsafe;           /* DISK_CACHE_UNSAFE */
+	bool in_memory;        /* file_in_memory() */
 	uint32_t direct_align; /* disk_extent's, of its own file */
 
 	/* Guards what follows, and the tables of the format. */

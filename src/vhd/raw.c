@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vhd/file.h"
@@ -76,16 +74,6 @@ static bool can_punch(int fd, const struct raw_file *f)
 			 (off_t)align_up(f->bytes, 4096), 4096) == 0;
 }
 
-/* A device node may lie on a tmpfs too. */
-static bool is_in_memory(int fd)
-{
-	struct statfs fs;
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
-	       fs.f_type == TMPFS_MAGIC;
-}
-
 static void flushed(struct aio_req *areq, ssize_t res)
 {
 	disk_done(container_of(areq, struct disk_req, aio_req), (int)res);
@@ -135,6 +123,7 @@ static struct disk_extent raw_map(struct disk *d, uint64_t off, uint64_t len)
 	struct raw *raw = container_of(d, struct raw, disk);
 
 	return (struct disk_extent){ .place = DISK_PLACE_DATA,
+				     .in_memory = raw->in_memory,
 				     .fd = raw->fd,
 				     .direct_align = raw->direct_align,
 				     .offset = off,
@@ -239,7 +228,7 @@ int raw_open(const struct raw_params *params, struct disk **ret)
 		return -ENOMEM;
 	raw->fd = params->fd;
 	raw->cache = params->cache;
-	raw->in_memory = is_in_memory(params->fd);
+	raw->in_memory = file_in_memory(params->fd);
 	if (params->cache == DISK_CACHE_NONE)
 		raw->direct_align = file_set_direct(params->fd, info.logical_bytes);
 	disk_init(&raw->disk, params->vhd_bytes ? &raw_vhd_ops : &raw_ops, &info, bytes);

@@ -100,6 +100,7 @@ struct disk_extent vhd_map(struct disk *d, uint64_t off, uint64_t len)
 {
 	struct vhd *v = container_of(d, struct vhd, keeper.disk);
 	struct disk_extent ret = { .fd = v->keeper.fd,
+				   .in_memory = v->keeper.in_memory,
 				   .direct_align = v->keeper.direct_align };
 	struct vhd_extent x;
 

@@ -177,6 +177,7 @@ struct disk_extent vhdx_map(struct disk *d, uint64_t off, uint64_t len)
 	x = vhdx_lookup_locked(v, off, len, false);
 	pthread_mutex_unlock(&v->keeper.lock);
 	return (struct disk_extent){ .place = places[x.kind],
+				     .in_memory = v->keeper.in_memory,
 				     .fd = v->keeper.fd,
 				     .direct_align = v->keeper.direct_align,
 				     .offset = x.file_offset,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vhd/at_once.h"
 #include "vhd/chain.h"
 
 bool walk_is_fua(const struct disk_req *req)
@@ -106,35 +107,45 @@ static void read_zeros(struct disk_req *req, uint64_t n)
 	}
 }
 
-static void has_read(struct aio_req *areq, ssize_t res)
+/* False: the request has ended. */
+static bool take_piece(struct disk_req *req, ssize_t res)
 {
-	struct disk_req *req = container_of(areq, struct disk_req, aio_req);
-
 	if (res > 0 && keeper_piece(req)->bounced.iov_base)
 		copy_bounced(req, (size_t)res);
 	walk_uncut(req);
 	if (res <= 0) {
 		/* Nothing moved inside the file: someone cut it short. */
 		disk_done(req, res < 0 ? (int)res : -EIO);
-		return;
+		return false;
 	}
 	walk_advance(req, (uint64_t)res);
-	walk_next(req);
+	return true;
 }
 
-static void read_piece(struct disk_req *req, const struct disk_extent *x)
+static void has_read(struct aio_req *areq, ssize_t res)
+{
+	struct disk_req *req = container_of(areq, struct disk_req, aio_req);
+
+	if (take_piece(req, res))
+		walk_next(req);
+}
+
+/* False: the request waits, or has ended. */
+static bool read_piece(struct disk_req *req, const struct disk_extent *x)
 {
 	struct keeper_piece *p = keeper_piece(req);
 	int r = cut_piece(req, x->bytes, x->direct_align);
 	bool bounced = p->bounced.iov_base;
+	const struct iovec *iov = bounced ? &p->bounced : req->iov;
+	unsigned int iovs = bounced ? 1 : p->iovs;
 
-	if (r < 0) {
-		has_read(&req->aio_req, r);
-		return;
-	}
+	if (r < 0)
+		return take_piece(req, r);
+	if (at_once_fits(x->in_memory, req))
+		return take_piece(req, at_once_move(req, x->fd, iov, iovs, x->offset));
 	req->aio_req.done = has_read;
-	aio_readv(req->aio, &req->aio_req, x->fd, bounced ? &p->bounced : req->iov,
-		  bounced ? 1 : p->iovs, x->offset);
+	aio_readv(req->aio, &req->aio_req, x->fd, iov, iovs, x->offset);
+	return false;
 }
 
 static void loaded(struct aio_req *areq, ssize_t res)
@@ -173,8 +184,7 @@ static bool go_on_reading(struct disk_req *req)
 		read_zeros(req, x.bytes);
 		return true;
 	case DISK_PLACE_DATA:
-		read_piece(req, &x);
-		break;
+		return read_piece(req, &x);
 	case DISK_PLACE_UNKNOWN:
 		load(at, req);
 		break;
@@ -195,6 +205,8 @@ void walk_write(struct disk_req *req, uint64_t n, uint64_t off, int flags,
 	struct keeper_piece *p = keeper_piece(req);
 	int r = cut_piece(req, n, k->direct_align);
 	bool bounced = p->bounced.iov_base;
+	const struct iovec *iov = bounced ? &p->bounced : req->iov;
+	unsigned int iovs = bounced ? 1 : p->iovs;
 
 	if (r < 0) {
 		done(&req->aio_req, r);
@@ -202,9 +214,12 @@ void walk_write(struct disk_req *req, uint64_t n, uint64_t off, int flags,
 	}
 	if (bounced)
 		copy_bounced(req, p->bytes);
+	if (at_once_fits(k->in_memory, req)) {
+		done(&req->aio_req, at_once_move(req, k->fd, iov, iovs, off));
+		return;
+	}
 	req->aio_req.done = done;
-	aio_writev(req->aio, &req->aio_req, k->fd, bounced ? &p->bounced : req->iov,
-		   bounced ? 1 : p->iovs, off, flags);
+	aio_writev(req->aio, &req->aio_req, k->fd, iov, iovs, off, flags);
 }
 
 /* ---- both ---- */
