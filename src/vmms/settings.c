@@ -12,6 +12,7 @@
 #include "rpc/frame.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "vmms/prometheus.h"
 
 #define SETTINGS_MAX 65536u
 /*
@@ -118,6 +119,19 @@ static int take_folders(struct settings *s, const char *path, const json_t *list
 	return 0;
 }
 
+static int take_metrics(struct settings *s, const char *path, const char *value,
+			struct rpc_error *e)
+{
+	if (!value || !prometheus_where_ok(value))
+		return rpc_error_set(e, -EINVAL,
+				     "%s: metrics: must be the absolute path of a "
+				     "socket, or 127.0.0.1:PORT or [::1]:PORT",
+				     path);
+	if (!s->metrics)
+		s->metrics = strdup(value);
+	return 0;
+}
+
 static int take_member(struct settings *s, const char *path, const char *key,
 		       const json_t *member, struct rpc_error *e)
 {
@@ -150,6 +164,8 @@ static int take_member(struct settings *s, const char *path, const char *key,
 	}
 	if (strcmp(key, "cgroups") == 0)
 		return take_cgroups(s, path, value, e);
+	if (strcmp(key, "metrics") == 0)
+		return take_metrics(s, path, value, e);
 	if (strcmp(key, "vhd_folders") == 0)
 		return take_folders(s, path, member, e);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
@@ -338,6 +354,7 @@ void settings_done(struct settings *s)
 	free(s->kvm_device);
 	free(s->group);
 	free(s->view_group);
+	free(s->metrics);
 	free(s->cgroups);
 	*s = (struct settings){ 0 };
 }

@@ -22,6 +22,7 @@ struct settings {
 	char *group;        /* whose members may call; "" none. root: vmms; else none */
 	char *view_group;   /* whose members may look; root: vmms-view; else none */
 	char *cgroups;      /* "auto", "off", or the path of a control group to divide */
+	char *metrics;      /* where Prometheus finds them: prometheus.h; NULL: nowhere */
 	int log_level;      /* enum log_level; 0: not said */
 	bool no_sandbox;    /* for debugging */
 	struct uid_range {  /* of workers' own users; root only */

@@ -14,6 +14,7 @@
 #include "vmms/audit.h"
 #include "vmms/reservations.h"
 #include "vmms/limits.h"
+#include "vmms/prometheus.h"
 #include "vmms/spawn.h"
 #include "vmms/store.h"
 #include "vmms/vhd.h"
@@ -250,6 +251,16 @@ static int serve(struct vmms *v, struct rpc_error *e)
 	return 0;
 }
 
+/* VMs are worth more than their numbers: where these cannot be served, those are all the same. */
+static void serve_metrics(struct vmms *v)
+{
+	struct rpc_error e;
+
+	if (v->settings.metrics &&
+	    prometheus_new(v, v->settings.metrics, &v->prometheus, &e) < 0)
+		log_err("%s", e.message);
+}
+
 int vmms_init(struct vmms *v, struct rpc_error *e)
 {
 	int r = instance_open(&v->settings, &v->instance, e);
@@ -284,6 +295,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		hear_workers(v);
 		clean_run_dir(v);
 		r = serve(v, e);
+		serve_metrics(v);
 	}
 	if (r < 0)
 		vmms_done(v);
@@ -308,6 +320,8 @@ void vmms_done(struct vmms *v)
 		}
 		wait_fail_all(vm, &e);
 	}
+	prometheus_free(v->prometheus);
+	v->prometheus = NULL;
 	vhd_drop_looks(v);
 	v->registry.jobs = NULL;
 	jobs_free(v->jobs);

@@ -32,7 +32,8 @@ struct vmms {
 	struct registry registry;
 	struct events *events;
 	struct jobs *jobs;
-	struct list looks; /* vhd.c: calls of vhd.info under way */
+	struct prometheus *prometheus; /* NULL: none was asked for */
+	struct list looks;             /* vhd.c: calls of vhd.info under way */
 	struct rpc_server *server;
 };
 
