@@ -342,9 +342,15 @@ int vhd_compact(int fd, const struct image_progress *progress, struct image_erro
 {
 	struct compact c = { .fd = fd, .progress = progress };
 	struct image_check found;
-	int r = vhd_change_begin(fd, &c.l, error);
+	int r = vhd_layout_read(fd, &c.l, error);
 
-	if (r < 0 || c.l.type == VHD_FIXED)
+	if (r == 0 && c.l.type == VHD_FIXED)
+		return image_fail(error, -EINVAL,
+				  "is a fixed image, which keeps room for all of its "
+				  "disk; convert it to a dynamic one");
+	if (r == 0)
+		r = vhd_change_begin(fd, &c.l, error);
+	if (r < 0)
 		return r;
 	/* A block that another one overlaps cannot be moved. */
 	r = vhd_check(fd, &found, NULL, error);

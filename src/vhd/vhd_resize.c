@@ -186,6 +186,25 @@ static int change(int fd, struct vhd_layout *l, uint64_t bytes, uint8_t *buf)
 	return fixed ? shrink_fixed(fd, l, bytes, buf) : shrink_blocks(fd, l, bytes, buf);
 }
 
+static int check_size(const struct vhd_layout *l, uint64_t bytes, bool shrink,
+		      struct image_error *error)
+{
+	if (!bytes || bytes > VHD_DISK_BYTES_MAX || !is_aligned(bytes, VHD_SECTOR_BYTES))
+		return image_fail(error, -EINVAL,
+				  "cannot be resized: a VHD image has 512 bytes to 2,040 "
+				  "GB, in sectors of 512 bytes");
+	if (bytes < l->disk_bytes && !shrink)
+		return image_fail(error, -EINVAL,
+				  "would become smaller, which was not asked for");
+	/* What its parent has behind the new end would be lost unseen. */
+	if (bytes < l->disk_bytes && l->type == VHD_DIFFERENCING)
+		return image_fail(
+			error, -EINVAL,
+			"is a differencing image, which cannot shrink; merge it "
+			"first");
+	return 0;
+}
+
 int vhd_resize(int fd, uint64_t bytes, bool shrink, struct image_error *error)
 {
 	cleanup_free uint8_t *buf = malloc(VHD_COPY_BYTES);
@@ -194,18 +213,19 @@ int vhd_resize(int fd, uint64_t bytes, bool shrink, struct image_error *error)
 
 	if (!buf)
 		return image_fail(error, -ENOMEM, "cannot be resized: no memory");
-	r = vhd_change_begin(fd, &l, error);
+	r = vhd_layout_read(fd, &l, error);
+	if (r == 0)
+		r = check_size(&l, bytes, shrink, error);
 	if (r < 0 || bytes == l.disk_bytes)
 		return r;
-	if (!bytes || bytes > VHD_DISK_BYTES_MAX || !is_aligned(bytes, VHD_SECTOR_BYTES))
-		return image_fail(error, -EINVAL,
-				  "cannot be resized: a VHD image has 512 bytes to 2,040 "
-				  "GB, in sectors of 512 bytes");
-	if (bytes < l.disk_bytes && !shrink)
-		return image_fail(error, -EINVAL,
-				  "would be smaller, which must be asked for");
+	r = vhd_change_begin(fd, &l, error);
+	if (r < 0)
+		return r;
 	r = change(fd, &l, bytes, buf);
 	if (r == -ENOTEMPTY)
-		return image_fail(error, r, "has data behind its new size");
+		return image_fail(
+			error, r,
+			"has data behind that size; make its partitions smaller "
+			"first");
 	return r < 0 ? image_fail(error, r, "cannot be resized: %s", strerror(-r)) : 0;
 }

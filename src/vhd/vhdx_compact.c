@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file as short as its blocks allow. First blocks that hold nothing are given up: zeros, and those of which a child has no sector. Then what lies
+ * A file as short as its blocks allow. First blocks that hold nothing are given up: zeros, and those of which a child has no sector; and bitmaps that no
+ * block needs. Then what lies
  * behind the length that the rest needs moves into the gaps before it: copied there, while its old place stays as it was; the commit that changes its
  * entry syncs the copy first. So a cut leaves an image whose every entry names a place with its data. The file is cut at the end, when nothing behind
  * is named any more, neither by the table nor by the log.
@@ -105,44 +106,62 @@ static int map_file(struct work *w)
 
 /* ---- blocks that hold nothing ---- */
 
-/* 1: the block reads as zeros wherever its own sectors are; 2: none is its own. */
-static int is_void(struct vhdx *v, uint64_t block, uint64_t entry)
+enum content { SOME, ZEROS, NO_SECTOR, ALL_SECTORS };
+
+/* Of a PARTIALLY_PRESENT block: which of its sectors it has. */
+static int look_at_bits(struct vhdx *v, uint64_t block)
 {
 	const struct vhdx_layout *l = &v->layout;
-	uint64_t len = vhdx_block_len(l, block);
+	uint64_t len = vhdx_block_len(l, block), has = 0;
 
-	if (VHDX_BAT_STATE(entry) == VHDX_BLOCK_FULLY_PRESENT)
-		return vhdx_is_zero(v->keeper.fd, VHDX_BAT_OFFSET(entry), len);
-	for (uint64_t at = 0; at < len;) {
-		uint64_t sector = (block * l->block_bytes + at) / l->logical_bytes, run;
+	for (uint64_t at = 0, run; at < len; at += run * l->logical_bytes) {
+		uint64_t sector = (block * l->block_bytes + at) / l->logical_bytes;
+		uint64_t n = MIN((len - at) / l->logical_bytes,
+				 VHDX_PAGE_BITS - sector % VHDX_PAGE_BITS);
 		struct vhdx_page *p;
 		int r = vhdx_bits_load(v, sector, &p);
 
 		if (r < 0)
 			return r;
-		run = MIN((len - at) / l->logical_bytes,
-			  VHDX_PAGE_BITS - sector % VHDX_PAGE_BITS);
-		if (vhdx_bits_run(p, sector, run, &run))
-			return 0;
-		at += run * l->logical_bytes;
+		if (vhdx_bits_run(p, sector, n, &run))
+			has += run;
 	}
-	return 2;
+	if (!has)
+		return NO_SECTOR;
+	return has == len / l->logical_bytes ? ALL_SECTORS : SOME;
 }
 
+/* enum content, of a block that has a place; or -errno. */
+static int look_at(struct vhdx *v, uint64_t block, uint64_t entry)
+{
+	bool full = VHDX_BAT_STATE(entry) == VHDX_BLOCK_FULLY_PRESENT;
+	int r = full ? ALL_SECTORS : look_at_bits(v, block);
+
+	if (r != ALL_SECTORS)
+		return r;
+	r = vhdx_is_zero(v->keeper.fd, VHDX_BAT_OFFSET(entry),
+			 vhdx_block_len(&v->layout, block));
+	return r < 0 ? r : r ? ZEROS : ALL_SECTORS;
+}
+
+/* The entry as it is to be: without the place that it does not need, or keeps since it was discarded; without the bitmap where all is the block's own. */
 static int give_up(struct vhdx *v, uint64_t block, uint64_t index, uint64_t entry)
 {
-	unsigned int state = VHDX_BAT_STATE(entry);
+	const uint64_t zeros =
+		v->layout.has_parent ? VHDX_BLOCK_ZERO : VHDX_BLOCK_NOT_PRESENT;
 	uint64_t next = entry;
 	int r = vhdx_is_present(v, block, entry);
 
+	if (r == 0 && VHDX_BAT_STATE(entry) != VHDX_BLOCK_NOT_PRESENT)
+		next = zeros;
 	if (r > 0) {
-		r = is_void(v, block, entry);
-		if (r > 0)
-			next = r == 1 && v->layout.has_parent ? VHDX_BLOCK_ZERO
-							      : VHDX_BLOCK_NOT_PRESENT;
-	} else if (r == 0 && state != VHDX_BLOCK_NOT_PRESENT) {
-		/* Without the place that it kept. */
-		next = v->layout.has_parent ? VHDX_BLOCK_ZERO : VHDX_BLOCK_NOT_PRESENT;
+		r = look_at(v, block, entry);
+		if (r == ZEROS)
+			next = zeros;
+		else if (r == NO_SECTOR)
+			next = VHDX_BLOCK_NOT_PRESENT;
+		else if (r == ALL_SECTORS)
+			next = VHDX_BAT_OFFSET(entry) | VHDX_BLOCK_FULLY_PRESENT;
 	}
 	if (r < 0 || next == entry)
 		return r < 0 ? r : 0;
@@ -164,6 +183,27 @@ static int give_up_all(struct work *w)
 			r = give_up(w->v, block, i, entry);
 		if (r == 0 && i % 64 == 0 && !image_step(w->progress, i, 2 * w->entries))
 			r = -ECANCELED;
+	}
+	return r;
+}
+
+/* A chunk of which no block is there in part needs no bitmap. */
+static int give_up_bitmaps(struct work *w)
+{
+	bool needed = false;
+	int r = 0;
+
+	for (uint64_t i = 0; i < w->entries && r == 0; i++) {
+		uint64_t entry, block;
+
+		r = vhdx_entry_get(w->v, i, &entry);
+		if (!is_bitmap(&w->v->layout, i, &block)) {
+			needed |= VHDX_BAT_STATE(entry) == VHDX_BLOCK_PARTIALLY_PRESENT;
+			continue;
+		}
+		if (r == 0 && !needed && VHDX_BAT_STATE(entry) == VHDX_BITMAP_PRESENT)
+			r = vhdx_entry_set(w->v, i, 0);
+		needed = false;
 	}
 	return r;
 }
@@ -236,6 +276,8 @@ static int compact(struct work *w, uint64_t *ret_bytes)
 
 	if (r == 0)
 		r = give_up_all(w);
+	if (r == 0 && w->v->layout.has_parent)
+		r = give_up_bitmaps(w);
 	/* What the log does not yet say may come back: its places are not free before. */
 	if (r == 0)
 		r = vhdx_commit(w->v);
@@ -274,7 +316,8 @@ int vhdx_compact_file(int fd, const struct image_progress *progress,
 		r = image_fail(error, -EUCLEAN, "is longer than any VHDX");
 	else if (w.v->layout.leave_allocated)
 		r = image_fail(error, -EINVAL,
-			       "is a fixed image, which keeps room for all of its disk");
+			       "is a fixed image, which keeps room for all of its disk; "
+			       "convert it to a dynamic one");
 	else if ((r = compact(&w, &bytes)) < 0)
 		r = image_fail(error, r, "is not compacted to the end: %s", strerror(-r));
 	free(w.used);

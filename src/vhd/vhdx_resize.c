@@ -125,19 +125,28 @@ static int is_tail_zero(struct vhdx *v, uint64_t block, uint64_t within)
 			    vhdx_block_len(&v->layout, block) - within);
 }
 
-static int drop_entries(struct vhdx *v, const struct vhdx_layout *next)
+/* -ENOTEMPTY: there is data behind the new size. Changes nothing. */
+static int check_rest(struct vhdx *v, const struct vhdx_layout *next)
 {
 	const struct vhdx_layout *l = &v->layout;
-	uint64_t keep = vhdx_blocks(next), entry;
+	uint64_t keep = vhdx_blocks(next);
 	int r = 1;
 
 	if (next->disk_bytes % l->block_bytes)
 		r = is_tail_zero(v, keep - 1, next->disk_bytes % l->block_bytes);
 	for (uint64_t b = keep; b < vhdx_blocks(l) && r > 0; b++)
 		r = is_tail_zero(v, b, 0);
-	if (r <= 0)
-		return r < 0 ? r : -ENOTEMPTY;
-	r = 0;
+	if (r < 0)
+		return r;
+	return r ? 0 : -ENOTEMPTY;
+}
+
+static int drop_entries(struct vhdx *v, const struct vhdx_layout *next)
+{
+	const struct vhdx_layout *l = &v->layout;
+	uint64_t entry;
+	int r = 0;
+
 	for (uint64_t i = vhdx_bat_entries(next); i < vhdx_bat_entries(l) && r == 0;
 	     i++) {
 		r = vhdx_entry_get(v, i, &entry);
@@ -179,9 +188,14 @@ int vhdx_resize(struct vhdx *v, uint64_t bytes, bool shrink, struct image_error 
 		return image_fail(error, -EINVAL,
 				  "would become smaller, which was not asked for");
 	if (bytes < v->layout.disk_bytes && next.has_parent)
-		return image_fail(error, -EINVAL,
-				  "is a differencing image, which cannot shrink");
-	r = vhdx_begin(v, false);
+		return image_fail(
+			error, -EINVAL,
+			"is a differencing image, which cannot shrink; merge it "
+			"first");
+	if (bytes < v->layout.disk_bytes)
+		r = check_rest(v, &next);
+	if (r == 0)
+		r = vhdx_begin(v, false);
 	if (r == 0)
 		r = make_room(v, &next);
 	if (r == 0)

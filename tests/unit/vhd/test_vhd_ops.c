@@ -213,6 +213,7 @@ START_TEST(a_larger_disk_ends_in_zeros)
 	int fd = make_image(BYTES, sizes[_i].kind, sizes[_i].block, NULL);
 	uint64_t seed = 521288629 + (uint64_t)_i, to = sizes[_i].to;
 	uint64_t tail = MIN(to - BYTES, (uint64_t)BYTES), fresh = length_of(fd);
+	bool fixed = sizes[_i].kind == IMAGE_FIXED;
 
 	rig_engine(AIO_AUTO);
 	open_images(&fd, 1, false);
@@ -247,18 +248,18 @@ START_TEST(a_larger_disk_ends_in_zeros)
 	ck_assert_uint_eq(disk_bytes(rig_disk), BYTES);
 	rig_compare();
 	rig_close();
-	ck_assert_int_eq(vhd_compact(fd, NULL, &rig_error), 0);
+	ck_assert_int_eq(vhd_compact(fd, NULL, &rig_error), fixed ? -EINVAL : 0);
 	check_is_clean(fd);
 	open_images(&fd, 1, false);
 	rig_compare();
 	zero(0, BYTES);
 	rig_close();
 	/* And with room before it, the table that was made anew goes to the front. */
-	ck_assert_int_eq(vhd_compact(fd, NULL, &rig_error), 0);
+	ck_assert_int_eq(vhd_compact(fd, NULL, &rig_error), fixed ? -EINVAL : 0);
 	check_is_clean(fd);
 	open_images(&fd, 1, true);
 	rig_compare();
-	if (sizes[_i].block)
+	if (!fixed)
 		ck_assert_uint_le(length_of(fd), fresh);
 	close(fd);
 }
@@ -274,6 +275,28 @@ START_TEST(resize_refuses)
 	ck_assert_int_eq(vhd_resize(fd, BYTES, true, &rig_error), 0);
 	ck_assert_uint_eq(sum_of(fd), sum);
 	close(fd);
+}
+END_TEST
+
+/* A child that shrinks would lose its parent's data; a fixed image has nothing to give. */
+START_TEST(what_a_kind_cannot_is_refused)
+{
+	int fixed = make_image(BYTES, IMAGE_FIXED, 0, NULL), child;
+	uint32_t sums[2];
+
+	open_images(&fixed, 1, true);
+	child = make_image(0, IMAGE_DIFFERENCING, 2 * MIB, rig_disk);
+	rig_close();
+	sums[0] = sum_of(fixed);
+	sums[1] = sum_of(child);
+	ck_assert_int_eq(vhd_compact(fixed, NULL, &rig_error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(rig_error.message, "convert it"));
+	ck_assert_int_eq(vhd_resize(child, BYTES - MIB, true, &rig_error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(rig_error.message, "merge it"));
+	ck_assert_uint_eq(sum_of(fixed), sums[0]);
+	ck_assert_uint_eq(sum_of(child), sums[1]);
+	close(fixed);
+	close(child);
 }
 END_TEST
 
@@ -467,6 +490,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_loop_test(t, resize_refuses, 0, 4);
+	tcase_add_test(t, what_a_kind_cannot_is_refused);
 	tcase_add_test(t, what_is_behind_the_table_does_not_count);
 	tcase_add_loop_test(t, a_larger_disk_ends_in_zeros, 0, ARRAY_SIZE(sizes));
 	tcase_add_loop_test(t, compact_keeps_the_content, 0, ARRAY_SIZE(kinds));

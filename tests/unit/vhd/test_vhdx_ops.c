@@ -263,6 +263,35 @@ START_TEST(compact_keeps_the_content)
 }
 END_TEST
 
+/* Its bitmap goes when no block is there in part any more, and comes again when one is. */
+START_TEST(compact_gives_up_bitmaps)
+{
+	uint64_t bytes;
+
+	make_kind(3, 4 * MIB);
+	disk = open_chain(0, 2, false);
+	ck_assert_int_eq(run(disk, DISK_READ, 0, 0, 4 * MIB, model), 0);
+	fill(model, MIB);
+	ck_assert_int_eq(run(disk, DISK_WRITE, 0, 512, 512, model + 512), 0);
+	ck_assert_int_eq(run(disk, DISK_WRITE, 0, 0, MIB, model), 0);
+	disk_unref(disk);
+	bytes = file_bytes(0);
+	OK(image_compact(files[0].fd, IMAGE_VHDX, NULL, &error));
+	ck_assert_uint_eq(file_bytes(0), bytes - MIB);
+	verify(0, 2);
+	disk = open_chain(0, 2, false);
+	fill(model + 2 * MIB, 1024);
+	ck_assert_int_eq(run(disk, DISK_WRITE, 0, 2 * MIB, 1024, model + 2 * MIB), 0);
+	disk_unref(disk);
+	verify(0, 2);
+	bytes = file_bytes(0);
+	OK(image_compact(files[0].fd, IMAGE_VHDX, NULL, &error));
+	ck_assert_uint_eq(file_bytes(0), bytes);
+	verify(0, 2);
+	close_files(2);
+}
+END_TEST
+
 START_TEST(compact_after_the_table_moved)
 {
 	uint64_t bytes;
@@ -298,6 +327,7 @@ START_TEST(compact_that_is_refused_or_canceled)
 
 	make_kind(2, 4 * MIB);
 	ck_assert_int_eq(image_compact(files[0].fd, IMAGE_VHDX, NULL, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.message, "convert it"));
 	close_files(1);
 	make_kind(0, 4 * MIB);
 	work(0, 1, 60, 512);
@@ -529,6 +559,7 @@ static Suite *suite(void)
 	tcase_add_test(t, compact_that_is_refused_or_canceled);
 	tcase_add_loop_test(t, compact_keeps_the_content, 0, 2);
 	tcase_add_loop_test(t, compact_keeps_the_content, 3, ARRAY_SIZE(kinds));
+	tcase_add_test(t, compact_gives_up_bitmaps);
 	tcase_add_test(t, compact_after_the_table_moved);
 	tcase_add_loop_test(t, a_child_is_merged, 0, ARRAY_SIZE(merges));
 	tcase_add_test(t, a_merge_that_is_canceled_can_be_repeated);
