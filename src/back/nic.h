@@ -47,6 +47,11 @@ struct nic_ops {
 	/* Bytes of the next frame; -EAGAIN when there is none; -EMSGSIZE: one that did not fit is gone; -EPIPE. */
 	ssize_t (*recv)(struct nic *nic, unsigned int queue, struct nic_meta *meta,
 			const struct iovec *iov, unsigned int n);
+	/*
+	 * Whether a queue but the first, which always is, is read from now on: the back-end puts frames into those only. It begins with none.
+	 * NULL where there is nothing to choose.
+	 */
+	int (*use_queue)(struct nic *nic, unsigned int queue, bool used);
 	/* Frames whose sum is only begun may be received from now on, or not. NULL where there is no such thing. */
 	int (*receive_csum)(struct nic *nic, bool allowed);
 	void (*free)(struct nic *nic);
@@ -68,8 +73,8 @@ int nic_null_new(struct nic **ret) __must_check;
  */
 int nic_socket_new(int fd, struct nic **ret) __must_check;
 /*
- * The queues of a tap device (Linux' Documentation/networking/tuntap), opened with IFF_NO_PI and IFF_VNET_HDR, headers of 10 bytes. Takes
- * over fds in any case. `offload`: checksums and segmentation were switched on. -ENOMEM, -EINVAL.
+ * The queues of a tap device (Linux' Documentation/networking/tuntap), opened with IFF_NO_PI and IFF_VNET_HDR, more than one with
+ * IFF_MULTI_QUEUE, headers of 10 bytes. Takes over fds in any case. `offload`: checksums and segmentation were switched on. -ENOMEM, -EINVAL.
  */
 int nic_tap_new(const int *fds, unsigned int n, bool offload,
 		struct nic **ret) __must_check;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,16 @@ static ssize_t tap_recv(struct nic *nic, unsigned int queue, struct nic_meta *me
 	return got - (ssize_t)sizeof(*meta);
 }
 
+/* A queue that is detached gets no frames, and those that wait in it are gone. */
+static int tap_use_queue(struct nic *nic, unsigned int queue, bool used)
+{
+	struct ifreq ifr = { .ifr_flags = used ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	if (!queue || queue >= nic->queues)
+		return 0;
+	return ioctl(nic->fds[queue], TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+}
+
 static int tap_receive_csum(struct nic *nic, bool allowed)
 {
 	for (unsigned int i = 0; i < nic->queues; i++) {
@@ -82,6 +93,7 @@ static const struct nic_ops tap_ops = {
 	.kind = "tap",
 	.send = tap_send,
 	.recv = tap_recv,
+	.use_queue = tap_use_queue,
 	.receive_csum = tap_receive_csum,
 	.free = tap_free,
 };
@@ -89,6 +101,7 @@ static const struct nic_ops tap_ops = {
 int nic_tap_new(const int *fds, unsigned int n, bool offload, struct nic **ret)
 {
 	struct nic *nic = n && n <= NIC_QUEUES_MAX ? calloc(1, sizeof(*nic)) : NULL;
+	int r = 0;
 
 	if (!nic) {
 		for (unsigned int i = 0; i < n; i++)
@@ -98,9 +111,14 @@ int nic_tap_new(const int *fds, unsigned int n, bool offload, struct nic **ret)
 	nic->ops = &tap_ops;
 	nic->features = offload ? NIC_FEATURE_CSUM | NIC_FEATURE_TSO : 0;
 	nic->queues = n;
-	for (unsigned int i = 0; i < n; i++) {
-		nic->fds[i] = fds[i];
+	memcpy(nic->fds, fds, n * sizeof(*fds));
+	for (unsigned int i = 0; i < n && r == 0; i++) {
 		fcntl(fds[i], F_SETFL, O_NONBLOCK);
+		r = tap_use_queue(nic, i, false);
+	}
+	if (r < 0) {
+		nic_free(nic);
+		return r;
 	}
 	*ret = nic;
 	return 0;

@@ -27,12 +27,14 @@
  *           "on_error": "report" | "pause", what an I/O error does; a full file system always pauses
  *           "shared": false } ] } ],        a raw disk that other VMs may have too, with common reservations
  *     "disk_channels": 0,                   of each controller, at most one a VP; 0: config_disk_channels() decides
- *     "nics": [ {                           up to 8 network adapters, by their number
+ *     "nics": [ {                           up to 8 network adapters
+ *         "number": 0,                      0 to 7, its own for ever; not said: one more than the one before it
  *         "kind": "user" | "tap" | "switch" | "none",  required
  *         "mac": "00:15:5d:…" | null,       null: one of the VM's own, the same at each start
  *         "tap": "tap0" | null,             for "tap", required: the host's interface
  *         "switch": "lan" | null,           for "switch", required: the virtual switch's name
  *         "port": { … },                    for "switch": see config/nic_port.h
+ *         "link": true,                     false: its cable is pulled
  *         "host_loopback": false,           for "user": the gateway leads to the host's 127.0.0.1
  *         "forwards": [ { "protocol": "tcp" | "udp", "address": "127.0.0.1",
  *                         "port": 2222, "guest_port": 22 } ] } ],   for "user", up to 16
@@ -99,7 +101,9 @@ struct nic_forward {
 };
 
 struct nic_config {
+	unsigned int number; /* CONFIG_NICS_MAX: not said, of one adapter alone */
 	enum nic_kind kind;
+	bool unplugged; /* "link": false */
 	bool has_mac;
 	uint8_t mac[CONFIG_MAC_BYTES];
 	char tap[16]; /* IFNAMSIZ */
@@ -146,7 +150,7 @@ struct vm_config {
 	unsigned int controllers;
 	struct drive_config *drives; /* by controller, then lun */
 	size_t drive_count;
-	struct nic_config nics[CONFIG_NICS_MAX];
+	struct nic_config nics[CONFIG_NICS_MAX]; /* by number */
 	size_t nic_count;
 	unsigned int disk_channels; /* as asked; 0: automatic */
 	struct {
@@ -185,6 +189,20 @@ const char *config_nic_kind(enum nic_kind kind);
 /* The address that adapter `index` of this VM has: the one configured, or Microsoft's block and a part of its own, the same at each start. */
 void config_nic_mac(const struct guid *vm, unsigned int index, const struct nic_config *n,
 		    uint8_t ret[CONFIG_MAC_BYTES]);
+/* The adapter with a number, or NULL. */
+const struct nic_config *config_nic_at(const struct vm_config *c, unsigned int number);
+/*
+ * A configuration with one adapter more (without a "number" it has the first that is free), or without it, or (`patch`, RFC 7396) changed, its
+ * number apart; *ret as of config_from_json(). -EEXIST, -ENOENT, -ENOSPC, -EINVAL.
+ */
+int config_nic_add(const struct vm_config *c, const json_t *nic, unsigned int *ret_number,
+		   struct vm_config *ret, struct config_error *e) __must_check;
+int config_nic_remove(const struct vm_config *c, unsigned int number,
+		      struct vm_config *ret, struct config_error *e) __must_check;
+int config_nic_patch(const struct vm_config *c, unsigned int number, const json_t *patch,
+		     struct vm_config *ret, struct config_error *e) __must_check;
+/* The number with which the bus knows the adapter: guests name it by it. */
+void config_nic_instance(const struct guid *vm, unsigned int number, struct guid *ret);
 /* "00:15:5d:01:02:03". -EINVAL. */
 int config_parse_mac(const char *text, uint8_t ret[CONFIG_MAC_BYTES]) __must_check;
 void config_done(struct vm_config *c);

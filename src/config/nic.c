@@ -111,6 +111,25 @@ static int read_port_settings(struct nic_config *n, const json_t *v,
 	return 0;
 }
 
+static int read_number(struct nic_config *n, const json_t *v, struct config_error *e)
+{
+	json_int_t i = json_integer_value(v);
+
+	if (!json_is_integer(v) || i < 0 || i >= (json_int_t)CONFIG_NICS_MAX)
+		return bad(e, "number: must be an integer from 0 to %u",
+			   CONFIG_NICS_MAX - 1);
+	n->number = (unsigned int)i;
+	return 0;
+}
+
+static int read_link(struct nic_config *n, const json_t *v, struct config_error *e)
+{
+	if (!json_is_boolean(v))
+		return bad(e, "link: must be true or false");
+	n->unplugged = json_is_false(v);
+	return 0;
+}
+
 static int read_loopback(struct nic_config *n, const json_t *v, struct config_error *e)
 {
 	if (!json_is_boolean(v))
@@ -192,6 +211,8 @@ static const struct {
 	{ "forwards", read_forwards },
 	{ "switch", read_switch },
 	{ "port", read_port_settings },
+	{ "number", read_number },
+	{ "link", read_link },
 };
 
 static int read_member(struct nic_config *n, const char *key, const json_t *v,
@@ -207,7 +228,7 @@ static int read_member(struct nic_config *n, const char *key, const json_t *v,
 int config_nic_from_json(const json_t *text, struct nic_config *ret,
 			 struct config_error *e)
 {
-	struct nic_config n = { .kind = NIC_NONE };
+	struct nic_config n = { .kind = NIC_NONE, .number = CONFIG_NICS_MAX };
 	const char *key;
 	json_t *v;
 	int r = 0;
@@ -278,8 +299,9 @@ json_t *config_nic_to_json(const struct nic_config *n)
 						address, "port", (int)f->port,
 						"guest_port", (int)f->guest_port));
 	}
-	all = json_pack("{s:s, s:o, s:s?, s:b, s:o}", "kind", kinds[n->kind], "mac",
-			mac_to_json(n), "tap", n->tap[0] ? n->tap : NULL, "host_loopback",
+	all = json_pack("{s:i, s:s, s:o, s:s?, s:b, s:b, s:o}", "number", (int)n->number,
+			"kind", kinds[n->kind], "mac", mac_to_json(n), "tap",
+			n->tap[0] ? n->tap : NULL, "link", !n->unplugged, "host_loopback",
 			n->host_loopback, "forwards", forwards);
 	if (n->kind == NIC_SWITCH) {
 		json_object_set_new(all, "switch", json_string(n->switch_name));

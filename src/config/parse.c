@@ -295,6 +295,32 @@ static bool same_mac(const struct nic_config *a, const struct nic_config *b)
 	return a->has_mac && b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
 }
 
+/* Gives adapter i, the last so far, its number and its place in the order. */
+static int place_nic(struct reader *r, struct vm_config *c, size_t i)
+{
+	struct nic_config n = c->nics[i];
+
+	if (n.number == CONFIG_NICS_MAX)
+		n.number = i ? r->last_nic + 1 : 0;
+	if (n.number >= CONFIG_NICS_MAX)
+		return parse_bad(r, "nics[%zu].number: there is none behind %u", i,
+				 CONFIG_NICS_MAX - 1);
+	r->last_nic = n.number;
+	for (size_t k = 0; k < i; k++) {
+		if (n.number == c->nics[k].number)
+			return parse_bad(
+				r, "nics[%zu].number: there is an adapter %u already", i,
+				n.number);
+		if (same_mac(&n, &c->nics[k]))
+			return parse_bad(r, "nics[%zu].mac: adapter %u has the same", i,
+					 c->nics[k].number);
+	}
+	for (; i && c->nics[i - 1].number > n.number; i--)
+		c->nics[i] = c->nics[i - 1];
+	c->nics[i] = n;
+	return 0;
+}
+
 static int read_nics(struct reader *r, const struct member *m, const json_t *v)
 {
 	struct vm_config *c = r->config;
@@ -308,12 +334,8 @@ static int read_nics(struct reader *r, const struct member *m, const json_t *v)
 	json_array_foreach (v, i, item) {
 		if (config_nic_from_json(item, &c->nics[i], &inner) < 0)
 			return parse_bad(r, "nics[%zu].%.300s", i, inner.message);
-		for (size_t k = 0; k < i; k++) {
-			if (same_mac(&c->nics[i], &c->nics[k]))
-				return parse_bad(
-					r, "nics[%zu].mac: adapter %zu has the same", i,
-					k);
-		}
+		if (place_nic(r, c, i) < 0)
+			return -EINVAL;
 		c->nic_count = i + 1;
 	}
 	return 0;

@@ -10,6 +10,7 @@ struct reader {
 	struct vm_config *config;
 	struct drive_config *drive;
 	unsigned int controller;
+	unsigned int last_nic; /* number of the adapter read last */
 	const char *where;
 	struct config_error *e;
 };

@@ -150,6 +150,18 @@ static const struct rpc_field perf_vm_fields[] = {
 	END
 };
 
+static const struct rpc_field nic_fields[] = {
+	{ "number", RPC_INTEGER, REQ, .description = "of the adapter" },
+	{ "mac", RPC_STRING, REQ, .description = "the address that it has" },
+	{ "nic", RPC_OBJECT, REQ, .description = "as in vm.json(5)" },
+	END
+};
+
+#define ADAPTER                                                                     \
+	{                                                                           \
+		"number", RPC_INTEGER, REQ, .min = 0, .max = 7,                     \
+					    .description = "of the network adapter" \
+	}
 #define CONTROLLER                                                               \
 	{                                                                        \
 		"controller", RPC_INTEGER, REQ, .min = 0, .max = 3,              \
@@ -374,6 +386,33 @@ static const struct rpc_method table[] = {
 	  "Takes the medium out of a DVD drive, even one that the guest has locked.",
 	  RPC_RIGHT_ADMIN, FIELDS{ VM, ANY_PLACE, END }, drive_fields,
 	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
+	{ "nic.add",
+	  "Gives a VM a network adapter; where it runs, at once. A number that is not "
+	  "given is the first that is free.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  { "nic", RPC_OBJECT, REQ, .description = "as in vm.json(5)" },
+		  END },
+	  nic_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, RPC_DENIED, RPC_LIMIT,
+		  RPC_WORKER_GONE, 0 } },
+	{ "nic.remove",
+	  "Takes a network adapter from a VM; answers when nothing uses its tap or port "
+	  "any more.",
+	  RPC_RIGHT_ADMIN, FIELDS{ VM, ADAPTER, END }, NOTHING,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_TIMEOUT, 0 } },
+	{ "nic.set",
+	  "Changes a network adapter by a merge patch (RFC 7396). Its link at once; the "
+	  "rest while the VM is off.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  ADAPTER,
+		  { "patch", RPC_OBJECT, REQ,
+		    .description =
+			    "members of an adapter of vm.json(5); null: the default" },
+		  END },
+	  nic_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
 	{ "events.subscribe",
 	  "From here on the connection carries notifications `event`, after those since "
 	  "a "

@@ -134,6 +134,7 @@ const struct call calls[] = {
 	CALL(LOOP, recvmsg),
 	CALL(LOOP, sendmsg),
 	IOCTL(LOOP, TUNSETOFFLOAD),
+	IOCTL(MAIN, TUNSETQUEUE),
 
 	/* The loop: vmms, the console's clients, descriptors that come later; a reset makes a new VM in KVM. */
 	CALL(LOOP, getppid),

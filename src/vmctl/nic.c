@@ -78,28 +78,29 @@ int nic_parse(const struct vmctl *v, const char *text, json_t **ret)
 
 /* ---- nic list ---- */
 
-/* What the worker says of adapter `index`; NULL while the VM is off. */
-static const json_t *status_of(const json_t *vm, size_t index)
+/* What the worker says of adapter `number`; NULL while the VM is off. */
+static const json_t *status_of(const json_t *vm, uint64_t number)
 {
 	const json_t *one, *status = json_object_get(vm, "status");
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "nics"), i, one) {
-		if (field_number(one, "index") == index)
+		if (field_number(one, "index") == number)
 			return one;
 	}
 	return NULL;
 }
 
-static int add_row(struct table *t, size_t index, const json_t *nic, const json_t *status)
+static int add_row(struct table *t, const json_t *nic, const json_t *status)
 {
 	const char *tap = json_string_value(json_object_get(nic, "tap"));
-	const char *link = "-";
+	const char *link = json_is_false(json_object_get(nic, "link")) ? "pulled" : "-";
 	char number[24], sent[24], received[24], dropped[24];
 
 	if (status)
 		link = json_is_true(json_object_get(status, "link")) ? "up" : "down";
-	snprintf(number, sizeof(number), "%zu", index);
+	snprintf(number, sizeof(number), "%llu",
+		 (unsigned long long)field_number(nic, "number"));
 	snprintf(sent, sizeof(sent), "%llu",
 		 (unsigned long long)field_number(status, "sent"));
 	snprintf(received, sizeof(received), "%llu",
@@ -129,7 +130,7 @@ int nic_print(const struct vmctl *v, const json_t *vm, const char *title)
 
 	json_array_foreach (nics, i, nic) {
 		if (t && r == 0)
-			r = add_row(t, i, nic, status_of(vm, i));
+			r = add_row(t, nic, status_of(vm, field_number(nic, "number")));
 	}
 	if (t && r == 0 && json_array_size(nics)) {
 		if (title)
@@ -152,73 +153,89 @@ int verb_nic_list(struct vmctl *v, const struct args *a)
 	return nic_print(v, vm, NULL) < 0 ? fail(v, "out of memory") : VMCTL_DONE;
 }
 
-/* ---- nic add, remove ---- */
+/* ---- nic add, remove, set ---- */
 
-/* vm.set replaces the list as a whole. */
-static int set_nics(struct vmctl *v, const char *name, json_t *nics, json_t **ret)
+/* What a method answered; `what` follows "NAME: network adapter N". */
+static int print_nic(const struct vmctl *v, const char *vm, const json_t *doc,
+		     const char *what)
 {
-	return call(v, "vm.set",
-		    json_pack("{s:s, s:{s:O}}", "vm", name, "patch", "nics", nics), ret);
+	if (v->json)
+		return print_json(doc);
+	print_line(stdout, "%s: network adapter %u %s", vm,
+		   (unsigned int)field_number(doc, "number"), what);
+	return VMCTL_DONE;
 }
 
-static int get_nics(struct vmctl *v, const char *name, json_t **ret)
+static int number_of(const struct vmctl *v, const char *word, unsigned int *ret)
 {
-	json_auto_t *vm = NULL;
-	int status = call(v, "vm.show", json_pack("{s:s}", "vm", name), &vm);
-
-	if (status == VMCTL_DONE)
-		*ret = json_incref(
-			json_object_get(json_object_get(vm, "config"), "nics"));
-	return status;
+	if (word[0] < '0' || word[0] > '7' || word[1])
+		return fail_usage(v, "\"%s\" is no number of an adapter (0 to 7)", word);
+	*ret = (unsigned int)(word[0] - '0');
+	return VMCTL_DONE;
 }
 
 int verb_nic_add(struct vmctl *v, const struct args *a)
 {
-	json_auto_t *nics = NULL, *summary = NULL;
+	json_auto_t *doc = NULL;
 	json_t *nic;
 	int status = nic_parse(v, a->words[1], &nic);
 
 	if (status == VMCTL_DONE)
-		status = get_nics(v, a->words[0], &nics);
-	else
-		return status;
-	if (status != VMCTL_DONE) {
-		json_decref(nic);
-		return status;
-	}
-	json_array_append_new(nics, nic);
-	status = set_nics(v, a->words[0], nics, &summary);
-	if (status)
-		return status;
-	if (v->json)
-		return print_json(summary);
-	print_line(stdout, "%s has network adapter %zu", a->words[0],
-		   json_array_size(nics) - 1);
-	return VMCTL_DONE;
+		status = call(v, v->verb->method,
+			      json_pack("{s:s, s:o}", "vm", a->words[0], "nic", nic),
+			      &doc);
+	return status ? status : print_nic(v, a->words[0], doc, "is added");
 }
 
 int verb_nic_remove(struct vmctl *v, const struct args *a)
 {
-	json_auto_t *nics = NULL, *summary = NULL;
-	char *end;
-	unsigned long index = strtoul(a->words[1], &end, 10);
-	int status;
+	json_auto_t *nothing = NULL;
+	unsigned int number = 0;
+	int status = number_of(v, a->words[1], &number);
 
-	if (end == a->words[1] || *end)
-		return fail_usage(v, "\"%s\" is no number of an adapter", a->words[1]);
-	status = get_nics(v, a->words[0], &nics);
-	if (status)
-		return status;
-	if (json_array_remove(nics, index) < 0)
-		return fail(v,
-			    "%s has no network adapter %lu; vmctl nic list %s shows them",
-			    a->words[0], index, a->words[0]);
-	status = set_nics(v, a->words[0], nics, &summary);
+	if (!status)
+		status = call(
+			v, v->verb->method,
+			json_pack("{s:s, s:i}", "vm", a->words[0], "number", (int)number),
+			&nothing);
 	if (status)
 		return status;
 	if (v->json)
-		return print_json(summary);
-	print_line(stdout, "%s has %zu network adapters", a->words[0],
-		   json_array_size(nics));
+		return print_json(nothing);
+	print_line(stdout, "%s: network adapter %u is removed", a->words[0], number);
 	return VMCTL_DONE;
+}
+
+/* A merge patch of what the options say. */
+static json_t *patch_of(const struct args *a)
+{
+	const struct arg_value *link = args_find(a, "link"), *mac = args_find(a, "mac");
+	json_t *patch = json_object();
+
+	if (link)
+		json_object_set_new(patch, "link",
+				    json_boolean(strcmp(link->text, "up") == 0));
+	if (mac)
+		json_object_set_new(patch, "mac",
+				    strcmp(mac->text, "own") == 0
+					    ? json_null()
+					    : json_string(mac->text));
+	return patch;
+}
+
+int verb_nic_set(struct vmctl *v, const struct args *a)
+{
+	json_auto_t *patch = patch_of(a), *doc = NULL;
+	unsigned int number = 0;
+	int status = number_of(v, a->words[1], &number);
+
+	if (status)
+		return status;
+	if (json_object_size(patch) == 0)
+		return fail_usage(v, "it wants an option that says what to change");
+	status = call(v, v->verb->method,
+		      json_pack("{s:s, s:i, s:O}", "vm", a->words[0], "number",
+				(int)number, "patch", patch),
+		      &doc);
+	return status ? status : print_nic(v, a->words[0], doc, "is changed");
 }

@@ -132,6 +132,7 @@ int verb_job(struct vmctl *v, const struct args *a);
 int verb_job_wait(struct vmctl *v, const struct args *a);
 int verb_nic_list(struct vmctl *v, const struct args *a);
 int verb_nic_add(struct vmctl *v, const struct args *a);
+int verb_nic_set(struct vmctl *v, const struct args *a);
 int verb_nic_remove(struct vmctl *v, const struct args *a);
 int verb_disk_list(struct vmctl *v, const struct args *a);
 int verb_disk_attach(struct vmctl *v, const struct args *a);

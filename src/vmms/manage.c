@@ -11,6 +11,7 @@
 #include "util/io.h"
 #include "util/log.h"
 #include "vmms/images.h"
+#include "vmms/nic.h"
 #include "vmms/reservations.h"
 #include "vmms/store.h"
 #include "vmms/vmms.h"
@@ -37,6 +38,9 @@ static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 		return r;
 	guid_new(&id);
 	config_give_serials(c);
+	r = nic_check_macs(&v->registry, &id, c, e);
+	if (r < 0)
+		return r;
 	vm = vm_new(&id, c);
 	if (!vm)
 		return rpc_error_set(e, -ENOMEM, "no memory");

@@ -17,6 +17,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "vmms/registry.h"
 #include "vmms/spawn.h"
 
 #define TAP_HEADER_BYTES 10 /* struct virtio_net_hdr, as back/nic.h has it */
@@ -138,12 +139,12 @@ static int launch(struct event_base *base, const struct spawn *spawn)
 	return r;
 }
 
-static int open_user(struct event_base *base, const struct settings *s, const char *name,
-		     const struct nic_config *nic, int log_fd, int *ret_fd,
+static int open_user(const struct nic_env *env, const struct nic_config *nic, int *ret_fd,
 		     struct rpc_error *e)
 {
-	char texts[CONFIG_FORWARDS_MAX][FORWARD_TEXT];
+	char texts[CONFIG_FORWARDS_MAX][FORWARD_TEXT], name[CONFIG_NAME_SIZE + 16];
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), near = -1, far = -1;
+	const struct settings *s = env->settings;
 	const char *argv[ARGV_MAX];
 	int fds[2], r;
 
@@ -159,9 +160,11 @@ static int open_user(struct event_base *base, const struct settings *s, const ch
 		return rpc_error_set(e, -errno, "no socket: %s", strerror(errno));
 	near = fds[0];
 	far = fds[1];
+	snprintf(name, sizeof(name), "%s/%u", env->vm->name, nic->number);
 	fill_argv(s, name, nic, argv, texts);
-	r = launch(base,
-		   &(struct spawn){ .argv = argv, .fds = { null, log_fd, log_fd, far } });
+	r = launch(env->base,
+		   &(struct spawn){ .argv = argv,
+				    .fds = { null, env->log_fd, env->log_fd, far } });
 	if (r < 0)
 		return rpc_error_set(e, r, "no vmnat could be started: %s", strerror(-r));
 	*ret_fd = take_fd(&near);
@@ -170,7 +173,23 @@ static int open_user(struct event_base *base, const struct settings *s, const ch
 
 /* ---- tap ---- */
 
-static int open_tap(const struct nic_config *nic, int *ret_fd, struct rpc_error *e)
+static const char *why_not(int err)
+{
+	switch (err) {
+	case EPERM:
+		return "only root may use or make this tap; or give it to the user that "
+		       "vmms runs as with 'ip tuntap add … user …'";
+	case EBUSY:
+		return "another program has this tap";
+	case EINVAL:
+		return "is an interface, but no tap";
+	default:
+		return strerror(err);
+	}
+}
+
+/* One queue of a tap. -EINVAL also for a tap that has one queue where it is asked for several, and the reverse. */
+static int open_queue(const char *name, bool multi, int *ret_fd, struct rpc_error *e)
 {
 	cleanup_fd int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
@@ -181,41 +200,134 @@ static int open_tap(const struct nic_config *nic, int *ret_fd, struct rpc_error 
 				     "/dev/net/tun: %s; load the tun module, and let the "
 				     "user that vmms runs as open it",
 				     strerror(errno));
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", nic->tap);
+	if (multi)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
-		return rpc_error_set(
-			e, -errno, "%s: %s", nic->tap,
-			errno == EPERM
-				? "only root may use or make this tap; or give it to the "
-				  "user that vmms runs as with 'ip tuntap add … user …'"
-			: errno == EBUSY  ? "another program has this tap"
-			: errno == EINVAL ? "is no tap of one queue"
-					  : strerror(errno));
+		return rpc_error_set(e, -errno, "%s: %s", name, why_not(errno));
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, 0) < 0)
-		return rpc_error_set(e, -errno, "%s: %s", nic->tap, strerror(errno));
+		return rpc_error_set(e, -errno, "%s: %s", name, strerror(errno));
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
 
-int nic_open(struct event_base *base, const struct settings *s, const char *vm_name,
-	     unsigned int index, const struct nic_config *nic, int log_fd, int *ret_fd,
+int nic_open_tap(const char *name, unsigned int queues, struct nic_fds *ret,
+		 struct rpc_error *e)
+{
+	bool multi = queues > 1;
+	int r = open_queue(name, multi, &ret->v[0], e);
+
+	/* One that was made before, for more queues or for one. */
+	if (r == -EINVAL) {
+		multi = !multi;
+		r = open_queue(name, multi, &ret->v[0], e);
+	}
+	ret->n = r == 0 ? 1 : 0;
+	while (r == 0 && multi && ret->n < MIN(queues, NIC_FDS_MAX)) {
+		r = open_queue(name, true, &ret->v[ret->n], e);
+		ret->n += r == 0;
+	}
+	if (r < 0)
+		nic_close(ret);
+	return r;
+}
+
+unsigned int nic_queues(const struct vm_config *vm)
+{
+	return MIN(vm->processors, NIC_FDS_MAX);
+}
+
+/* ---- all ---- */
+
+void nic_close(struct nic_fds *fds)
+{
+	while (fds->n)
+		close(fds->v[--fds->n]);
+}
+
+void nic_role(unsigned int number, unsigned int i, char ret[NIC_ROLE_SIZE])
+{
+	snprintf(ret, NIC_ROLE_SIZE, i ? "nic/%u/%u" : "nic/%u", number, i);
+}
+
+int nic_open(const struct nic_env *env, const struct nic_config *nic, struct nic_fds *ret,
 	     struct rpc_error *e)
 {
-	char name[CONFIG_NAME_SIZE + 16];
+	struct nic_fds fds = { .n = 0 };
 	struct rpc_error inner;
-	int r = 0, fd = -1;
+	int r = 0;
 
-	snprintf(name, sizeof(name), "%s/%u", vm_name, index);
-	if (nic->kind == NIC_USER)
-		r = open_user(base, s, name, nic, log_fd, &fd, &inner);
-	else if (nic->kind == NIC_TAP)
-		r = open_tap(nic, &fd, &inner);
-	else if (nic->kind == NIC_SWITCH)
+	if (nic->kind == NIC_USER) {
+		r = open_user(env, nic, &fds.v[0], &inner);
+		fds.n = r == 0;
+	} else if (nic->kind == NIC_TAP) {
+		r = nic_open_tap(nic->tap, nic_queues(env->vm), &fds, &inner);
+	} else if (nic->kind == NIC_SWITCH) {
 		r = rpc_error_set(&inner, -ENOENT, "there is no virtual switch called %s",
 				  nic->switch_name);
+	}
 	if (r < 0)
-		return rpc_error_set(e, r, "network adapter %u: %s", index,
+		return rpc_error_set(e, r, "network adapter %u: %s", nic->number,
 				     inner.message);
-	*ret_fd = fd;
+	*ret = fds;
 	return 0;
+}
+
+/* ---- addresses ---- */
+
+static int check_mac(const struct vm *vm, const struct guid *id,
+		     const struct nic_config *nic, struct rpc_error *e)
+{
+	uint8_t mine[CONFIG_MAC_BYTES], other[CONFIG_MAC_BYTES];
+
+	config_nic_mac(id, nic->number, nic, mine);
+	for (size_t i = 0; i < vm->config.nic_count; i++) {
+		config_nic_mac(&vm->id, vm->config.nics[i].number, &vm->config.nics[i],
+			       other);
+		if (memcmp(mine, other, sizeof(mine)) == 0)
+			return rpc_error_set(e, -EEXIST,
+					     "network adapter %u: network adapter %u of "
+					     "%s has the address "
+					     "%02x:%02x:%02x:%02x:%02x:%02x already",
+					     nic->number, vm->config.nics[i].number,
+					     vm->config.name, mine[0], mine[1], mine[2],
+					     mine[3], mine[4], mine[5]);
+	}
+	return 0;
+}
+
+/* An adapter's own address against those that were given to others of the same VM. */
+static int check_own(const struct guid *id, const struct vm_config *c,
+		     struct rpc_error *e)
+{
+	uint8_t a[CONFIG_MAC_BYTES], b[CONFIG_MAC_BYTES];
+
+	for (size_t i = 0; i < c->nic_count; i++) {
+		config_nic_mac(id, c->nics[i].number, &c->nics[i], a);
+		for (size_t k = 0; k < i; k++) {
+			config_nic_mac(id, c->nics[k].number, &c->nics[k], b);
+			if (memcmp(a, b, sizeof(a)) == 0)
+				return rpc_error_set(
+					e, -EEXIST,
+					"network adapters %u and %u have the "
+					"same address",
+					c->nics[k].number, c->nics[i].number);
+		}
+	}
+	return 0;
+}
+
+int nic_check_macs(const struct registry *reg, const struct guid *id,
+		   const struct vm_config *next, struct rpc_error *e)
+{
+	const struct vm *vm;
+	int r = check_own(id, next, e);
+
+	list_for_each (vm, &reg->vms, link) {
+		for (size_t i = 0; r == 0 && i < next->nic_count; i++) {
+			if (!guid_equal(&vm->id, id))
+				r = check_mac(vm, id, &next->nics[i], e);
+		}
+	}
+	return r;
 }

@@ -12,10 +12,41 @@
 #include "vmms/settings.h"
 
 struct event_base;
+struct registry;
 
-/* The worker's end of adapter number `index`, or -1 in *ret_fd for one that needs none. `log_fd`: the VM's log, where vmnat's lines go. */
-int nic_open(struct event_base *base, const struct settings *s, const char *vm_name,
-	     unsigned int index, const struct nic_config *nic, int log_fd, int *ret_fd,
+#define NIC_FDS_MAX 16u /* queues of a tap: one a channel of the adapter (back/nic.h) */
+
+/* The worker's end of an adapter, with the role nic/N and for further queues nic/N/1, nic/N/2 ... */
+struct nic_fds {
+	int v[NIC_FDS_MAX];
+	unsigned int n; /* 0: it needs none */
+};
+
+/* What a worker's end is opened for. */
+struct nic_env {
+	struct event_base *base;
+	const struct settings *settings;
+	const struct vm_config *vm;
+	int log_fd; /* the VM's log, where vmnat's lines go */
+};
+
+int nic_open(const struct nic_env *env, const struct nic_config *nic, struct nic_fds *ret,
 	     struct rpc_error *e) __must_check;
+/* The queues of a tap, which is made if it is not there: as many as wanted, or one where it was made for one. */
+int nic_open_tap(const char *name, unsigned int queues, struct nic_fds *ret,
+		 struct rpc_error *e) __must_check;
+/* How many queues an adapter of this VM can use. */
+unsigned int nic_queues(const struct vm_config *vm);
+void nic_close(struct nic_fds *fds);
+/* The role of descriptor i of an adapter. */
+#define NIC_ROLE_SIZE 24
+void nic_role(unsigned int number, unsigned int i, char ret[NIC_ROLE_SIZE]);
+
+/*
+ * Whether every adapter of a configuration has an address that no other of this host's VMs has; `id` is the VM's own. -EEXIST with a
+ * line.
+ */
+int nic_check_macs(const struct registry *reg, const struct guid *id,
+		   const struct vm_config *next, struct rpc_error *e) __must_check;
 
 #endif

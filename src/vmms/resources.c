@@ -196,20 +196,37 @@ static int open_drives(const struct registry *reg, int state_fd, const struct vm
 	return 0;
 }
 
+static int add_nic(const struct nic_config *nic, struct nic_fds *fds,
+		   struct resources *r, struct rpc_error *e)
+{
+	char role[NIC_ROLE_SIZE];
+	int n = 0;
+
+	for (unsigned int i = 0; n == 0 && i < fds->n; i++) {
+		nic_role(nic->number, i, role);
+		n = resources_add_fd(r, role, take_fd(&fds->v[i]), e);
+	}
+	for (unsigned int i = 0; i < fds->n; i++) {
+		if (fds->v[i] >= 0)
+			close(fds->v[i]);
+	}
+	return n;
+}
+
 /* After the log is open: what serves an adapter writes there. */
 static int open_nics(const struct resources_env *env, const struct vm *vm,
 		     struct resources *r, struct rpc_error *e)
 {
-	for (size_t i = 0; i < vm->config.nic_count; i++) {
-		char role[32];
-		int fd, n = nic_open(env->base, env->settings, vm->config.name,
-				     (unsigned int)i, &vm->config.nics[i], r->log_fd, &fd,
-				     e);
+	const struct nic_env nic_env = { env->base, env->settings, &vm->config,
+					 r->log_fd };
 
-		if (n < 0)
-			return n;
-		snprintf(role, sizeof(role), "nic/%zu", i);
-		n = fd < 0 ? 0 : resources_add_fd(r, role, fd, e);
+	for (size_t i = 0; i < vm->config.nic_count; i++) {
+		const struct nic_config *nic = &vm->config.nics[i];
+		struct nic_fds fds;
+		int n = nic_open(&nic_env, nic, &fds, e);
+
+		if (n == 0)
+			n = add_nic(nic, &fds, r, e);
 		if (n < 0)
 			return n;
 	}

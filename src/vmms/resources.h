@@ -10,12 +10,14 @@
 #include <jansson.h>
 #include "rpc/error.h"
 #include "vmms/instance.h"
+#include "vmms/nic.h"
 #include "vmms/registry.h"
 #include "vmms/settings.h"
 #include "vmms/vhd_process.h"
 
 /* More than a message carries (VHD_FILES_MAX) is refused when it is sent. */
-#define RESOURCES_FDS_MAX (8 + CONFIG_NICS_MAX + CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX)
+#define RESOURCES_FDS_MAX \
+	(8 + CONFIG_NICS_MAX * NIC_FDS_MAX + CONFIG_CONTROLLERS_MAX * CONFIG_LUNS_MAX)
 #define RESOURCES_WORKER_SOCKET "worker.sock"
 #define RESOURCES_CONSOLE_SOCKET "console.sock"
 #define RESOURCES_RECORD "worker.json"

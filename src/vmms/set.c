@@ -9,6 +9,7 @@
 
 #include "util/log.h"
 #include "vmms/images.h"
+#include "vmms/nic.h"
 #include "vmms/reservations.h"
 #include "vmms/limits.h"
 #include "vmms/store.h"
@@ -151,6 +152,8 @@ static int check(struct vmms *v, struct vm *vm, const struct vm_config *next,
 		r = images_check_once(next, e);
 	if (r == 0 && vm->worker)
 		r = limits_check_change(v, vm, next, e);
+	if (r == 0 && names(changed, "nics"))
+		r = nic_check_macs(&v->registry, &vm->id, next, e);
 	if (r == 0 && strcmp(vm->config.name, next->name) != 0)
 		r = registry_check_name(&v->registry, next->name, e);
 	return r;

@@ -41,6 +41,9 @@ static const struct {
 	[VM_OP_DRIVES] = { "change the drives of",
 			   IN(VM_OFF) | IN(VM_RUNNING) | IN(VM_PAUSED), "",
 			   "wait until it is Running" },
+	[VM_OP_NICS] = { "change the network adapters of",
+			 IN(VM_OFF) | IN(VM_RUNNING) | IN(VM_PAUSED), "",
+			 "wait until it is Running" },
 	[VM_OP_CONFIGURE] = { "replace the devices of", IN(VM_OFF), "",
 			      "its drives and network adapters change one at a time "
 			      "('vmctl disk', 'vmctl nic'), or stop it first" },

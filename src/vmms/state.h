@@ -30,6 +30,7 @@ enum vm_op {
 	VM_OP_RESUME,
 	VM_OP_CONSOLE,
 	VM_OP_DRIVES,    /* its drives, on or off */
+	VM_OP_NICS,      /* its network adapters, likewise */
 	VM_OP_CONFIGURE, /* its drives or adapters as a whole */
 	VM_OP_DELETE,
 };

@@ -43,6 +43,7 @@ struct vm {
 	struct worker *worker;      /* NULL exactly while Off */
 	struct list waits;          /* see wait.h */
 	bool drives_busy;           /* its worker was asked to change one: disks.c */
+	bool nics_busy;             /* likewise: nics.c */
 	struct perf_question *perf; /* its worker was asked for its counters: perf.c */
 	bool grouped; /* its worker is in a control group, which has `limits` */
 	struct cgroup_limits limits;

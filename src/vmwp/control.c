@@ -77,12 +77,12 @@ static int attach_nics(struct worker *w, struct rpc_call *call, struct machine *
 		       struct machine_error *error)
 {
 	for (size_t i = 0; i < w->config->nic_count; i++) {
-		char role[32];
+		const struct nic_config *n = &w->config->nics[i];
+		struct machine_nic_fds fds;
 		int r;
 
-		snprintf(role, sizeof(role), "nic/%zu", i);
-		r = machine_nic_attach(m, (unsigned int)i, &w->config->nics[i],
-				       rpc_call_take_fd(call, role), error);
+		control_take_nic_fds(call, n->number, &fds);
+		r = machine_nic_attach(m, n->number, n, &fds, error);
 		if (r < 0)
 			return r;
 	}
@@ -271,59 +271,6 @@ static void integration_set(struct rpc_call *call, void *ctx)
 			       &error);
 }
 
-static void nic_attach(struct rpc_call *call, void *ctx)
-{
-	struct machine *m = control_machine(ctx, call);
-	unsigned int index = (unsigned int)rpc_call_integer(call, "index", 0);
-	struct machine_error error = { "" };
-	struct nic_config config;
-	struct config_error why;
-	char role[32];
-	int r;
-
-	if (!m)
-		return;
-	r = config_nic_from_json(json_object_get(rpc_call_params(call), "nic"), &config,
-				 &why);
-	if (r < 0) {
-		rpc_call_fail(call, r, "%s", why.message);
-		return;
-	}
-	snprintf(role, sizeof(role), "nic/%u", index);
-	control_answer(call,
-		       machine_nic_attach(m, index, &config, rpc_call_take_fd(call, role),
-					  &error),
-		       &error);
-}
-
-static void nic_detach(struct rpc_call *call, void *ctx)
-{
-	struct machine *m = control_machine(ctx, call);
-	struct machine_error error = { "" };
-
-	if (m)
-		control_answer(call,
-			       machine_nic_detach(
-				       m,
-				       (unsigned int)rpc_call_integer(call, "index", 0),
-				       &error),
-			       &error);
-}
-
-static void nic_link(struct rpc_call *call, void *ctx)
-{
-	struct machine *m = control_machine(ctx, call);
-	struct machine_error error = { "" };
-
-	if (m)
-		control_answer(
-			call,
-			machine_nic_link(m,
-					 (unsigned int)rpc_call_integer(call, "index", 0),
-					 rpc_call_bool(call, "up"), &error),
-			&error);
-}
-
 const struct rpc_handler control_handlers[] = {
 	{ "worker.hello", hello },
 	{ "worker.setup", setup },
@@ -341,8 +288,8 @@ const struct rpc_handler control_handlers[] = {
 	{ "drive.set", control_drive_set },
 	{ "drive.resize", control_drive_resize },
 	{ "dvd.change", control_dvd_change },
-	{ "nic.attach", nic_attach },
-	{ "nic.detach", nic_detach },
-	{ "nic.link", nic_link },
+	{ "nic.attach", control_nic_attach },
+	{ "nic.detach", control_nic_detach },
+	{ "nic.link", control_nic_link },
 };
 const size_t control_handler_count = ARRAY_SIZE(control_handlers);

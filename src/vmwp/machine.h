@@ -12,6 +12,7 @@
 #ifndef VMWP_MACHINE_H
 #define VMWP_MACHINE_H
 
+#include "back/nic.h"
 #include "config/config.h"
 #include "util/guid.h"
 #include "util/macros.h"
@@ -88,16 +89,21 @@ void machine_turn_off(struct machine *m, const char *reason);
 
 /* Drives: vmwp/drives.h. */
 
+/* The descriptors of an adapter's back-end: none for kind none, one a queue for a tap. */
+struct machine_nic_fds {
+	int v[NIC_QUEUES_MAX];
+	unsigned int n;
+};
 /*
- * Network adapter number `index`, before or after the start; takes over `fd`, its back-end's descriptor (-1 for kind none), in any
- * case. -EEXIST, -EINVAL, -ENOMEM.
+ * Network adapter number `index`, before or after the start; takes over its descriptors in any case. -EEXIST (also while the
+ * guest has not let go of one that had the number), -EINVAL, -ENOMEM.
  */
 int machine_nic_attach(struct machine *m, unsigned int index,
-		       const struct nic_config *config, int fd,
+		       const struct nic_config *config, struct machine_nic_fds *fds,
 		       struct machine_error *error) __must_check;
-/* -ENOENT. */
-int machine_nic_detach(struct machine *m, unsigned int index,
-		       struct machine_error *error) __must_check;
+/* Begins at once; done() when its back-end is free, maybe before the return. -ENOENT: nothing began. */
+int machine_nic_detach(struct machine *m, unsigned int index, machine_done_fn done,
+		       void *opaque, struct machine_error *error) __must_check;
 /* Plugs its cable in or pulls it. -ENOENT. */
 int machine_nic_link(struct machine *m, unsigned int index, bool up,
 		     struct machine_error *error) __must_check;

@@ -44,6 +44,13 @@ void control_drive_set(struct rpc_call *call, void *ctx);
 void control_drive_resize(struct rpc_call *call, void *ctx);
 void control_dvd_change(struct rpc_call *call, void *ctx);
 
+/* control_nic.c: the descriptors that came for an adapter. */
+void control_take_nic_fds(struct rpc_call *call, unsigned int number,
+			  struct machine_nic_fds *ret);
+void control_nic_attach(struct rpc_call *call, void *ctx);
+void control_nic_detach(struct rpc_call *call, void *ctx);
+void control_nic_link(struct rpc_call *call, void *ctx);
+
 /* For machine_env. */
 void worker_changed(void *opaque);
 void worker_ended(void *opaque);

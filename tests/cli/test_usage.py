@@ -6,7 +6,7 @@ from cli import FakeVmms, equal, main, test, verbs, vmctl
 WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'job list': [],
          'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
          'vhd set-parent': ['a.vhdx', 'b.vhdx'],
-         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'],
+         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'], 'nic set': ['web1', '0', '--link', 'up'],
          'disk attach': ['web1', '/x.img'], 'disk detach': ['web1', '0:1'], 'disk set': ['web1', '0:1'],
          'disk resize': ['web1', '0:1'], 'rename': ['web1', 'www'], 'dvd insert': ['web1', '/x.iso']}
 EXTRA = {'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10']}

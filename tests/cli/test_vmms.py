@@ -119,7 +119,7 @@ def unknown_vm():
     with Vmms() as vmms:
         said = set()
         for verb in cli.verbs():
-            more = {'set': ['--cpus', '2'], 'rename': ['x'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0'], 'disk attach': ['/x.img'], 'disk detach': ['0:0'],
+            more = {'set': ['--cpus', '2'], 'rename': ['x'], 'wait': ['off'], 'nic add': ['user'], 'nic remove': ['0'], 'nic set': ['0', '--link', 'up'], 'disk attach': ['/x.img'], 'disk detach': ['0:0'],
                     'disk set': ['0:0', '--max-iops', '5'], 'disk resize': ['0:0'],
                     'dvd insert': ['/x.iso']}.get(verb, [])
             if verb in ('create', 'list', 'events') or verb.split()[0] in ('host', 'vhd', 'job'):
@@ -363,8 +363,8 @@ def network_adapters():
         vmms.ok('nic', 'add', 'web1', 'user,host,mac=00:15:5d:00:00:01,forward=udp:0.0.0.0:5353:53')
         vmms.ok('nic', 'add', 'web1', 'tap=tap7')
         nics = vmms.document('nic', 'list', 'web1')
-        equal(nics[1], {'kind': 'user', 'mac': '00:15:5d:00:00:01', 'tap': None, 'host_loopback': True, 'forwards': [
-            {'protocol': 'udp', 'address': '0.0.0.0', 'port': 5353, 'guest_port': 53}]})
+        equal(nics[1], {'number': 1, 'kind': 'user', 'mac': '00:15:5d:00:00:01', 'tap': None, 'link': True, 'host_loopback': True,
+                        'forwards': [{'protocol': 'udp', 'address': '0.0.0.0', 'port': 5353, 'guest_port': 53}]})
         equal(nics[2]['tap'], 'tap7')
         for bad, why in [('nothing', 'kind: must be'), ('tap', 'tap: is missing'), ('tap=a/b', 'tap: must be the name'),
                          ('user,mac=00:15:5d:00:00:01', 'nics[3].mac: adapter 1 has the same'),
@@ -381,8 +381,18 @@ def network_adapters():
         assert 'no network adapter 3' in vmms.vmctl('nic', 'remove', 'web1', '3')[2]
         vmms.ok('nic', 'remove', 'web1', '0')
         equal(vmms.document('nic', 'list', 'web1'), nics[1:])
+        equal(vmms.ok('nic', 'set', 'web1', '2', '--link', 'down'), 'web1: network adapter 2 is changed\n')
+        equal(vmms.document('nic', 'set', 'web1', '1', '--mac', 'own')['nic']['mac'], None)
+        assert ' pulled ' in vmms.ok('nic', 'list', 'web1')
+        equal(vmms.ok('nic', 'add', 'web1', 'none'), 'web1: network adapter 0 is added\n')
+        equal(vmms.ok('nic', 'remove', 'web1', '0'), 'web1: network adapter 0 is removed\n')
+        for bad in ('8', '-1', 'x', '', '01'):
+            equal(vmms.vmctl('nic', 'remove', 'web1', '--', bad)[0], 2, bad)
+        equal(vmms.vmctl('nic', 'set', 'web1', '1')[0], 2)
         vmms.ok('create', 'web2', '--nic', 'none')
         equal(vmms.document('nic', 'list', 'web2'), [])
+        vmms.ok('create', 'web3', '--nic', 'none,mac=00:15:5d:00:00:07')
+        assert 'of web3 has the address' in vmms.vmctl('nic', 'add', 'web1', 'none,mac=00:15:5d:00:00:07')[2]
         assert 'tap7' in vmms.ok('nic', 'list', 'web1')
 
 

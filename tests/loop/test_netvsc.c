@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -470,6 +471,155 @@ START_TEST(broken_packets)
 }
 END_TEST
 
+/* ---- queues, unplugging ---- */
+
+/* A back-end of several queues that says which of them are used. */
+static atomic_uint used, freed;
+
+static int queues_send(struct nic *nic, unsigned int queue, const struct nic_meta *meta,
+		       const struct iovec *iov, unsigned int n)
+{
+	return 0;
+}
+
+static ssize_t queues_recv(struct nic *nic, unsigned int queue, struct nic_meta *meta,
+			   const struct iovec *iov, unsigned int n)
+{
+	return -EAGAIN;
+}
+
+static int queues_use(struct nic *nic, unsigned int queue, bool on)
+{
+	if (on)
+		atomic_fetch_or(&used, 1u << queue);
+	else
+		atomic_fetch_and(&used, ~(1u << queue));
+	return 0;
+}
+
+static void queues_free(struct nic *nic)
+{
+	atomic_fetch_add(&freed, 1);
+}
+
+static const struct nic_ops queues_ops = {
+	.kind = "queues",
+	.send = queues_send,
+	.recv = queues_recv,
+	.use_queue = queues_use,
+	.free = queues_free,
+};
+static struct nic queues_nic = { .ops = &queues_ops,
+				 .queues = VPS - 1,
+				 .fds = { -1, -1, -1 } };
+
+static void add_queues(struct machine *machine, void *arg)
+{
+	struct netvsp_params params = { .bus = m.vmbus,
+					.loop = m.loop,
+					.name = "Network adapter 0",
+					.instance = { { 1, 2, 3 } },
+					.max_sub_channels = VPS - 1,
+					.nic = &queues_nic };
+
+	ck_assert_int_eq(netvsp_new(&params, &server), 0);
+}
+
+static void setup_queues(void)
+{
+	atomic_store(&used, 0);
+	atomic_store(&freed, 0);
+	machine_init(&m, VPS);
+	machine_on_loop(&m, add_queues, NULL);
+	machine_connect(&m, 0);
+}
+
+static void teardown_queues(void)
+{
+	machine_disconnect(&m);
+	machine_done(&m);
+}
+
+/* The back-end hears which of its queues have a channel: one that nobody reads gets no frames. */
+START_TEST(queues_in_use)
+{
+	for (unsigned int subs = 0; subs < VPS; subs++) {
+		ck_assert_int_eq(start_client(0, subs), 0);
+		ck_assert_uint_eq(atomic_load(&used), (2u << MIN(subs, VPS - 2u)) - 1);
+		ck_assert_int_eq(netvsc_stop(&nc), 0);
+		release_subs(subs);
+		while (atomic_load(&used))
+			machine_on_loop(&m, no_act, NULL);
+	}
+	gone = false;
+	machine_on_loop(&m, remove_server, NULL);
+	machine_disconnect(&m);
+	while (!gone)
+		machine_on_loop(&m, no_act, NULL);
+	machine_connect(&m, 0);
+	ck_assert_uint_eq(atomic_load(&freed), 1);
+}
+END_TEST
+
+static atomic_bool idle;
+
+static void count_offer(void *opaque, const struct vmbus_channel_info *info)
+{
+	unsigned int *n = opaque;
+
+	*n += 1;
+}
+
+static void count_offers(struct machine *machine, void *arg)
+{
+	vmbus_each(m.vmbus, count_offer, arg);
+}
+
+static unsigned int offers(void)
+{
+	unsigned int n = 0;
+
+	machine_on_loop(&m, count_offers, &n);
+	return n;
+}
+
+static void on_idle(void *opaque)
+{
+	atomic_store(&idle, true);
+}
+
+static void unplug(struct machine *machine, void *arg)
+{
+	netvsp_unplug(server, on_idle, NULL);
+}
+
+/* The back-end is free though the guest has not answered the rescind; the number is the next one's when it has. */
+START_TEST(unplugged)
+{
+	struct chan *ch = bus_find(&m.bus, netvsc_type, NULL);
+
+	atomic_store(&idle, false);
+	if (_i)
+		ck_assert_int_eq(start_client(0, (unsigned int)_i - 1), 0);
+	machine_on_loop(&m, unplug, NULL);
+	while (!atomic_load(&idle))
+		machine_on_loop(&m, no_act, NULL);
+	ck_assert_uint_eq(atomic_load(&freed), 1);
+	ck_assert_uint_eq(atomic_load(&used), 0);
+	while (!ch->rescinded)
+		machine_step(&m);
+	if (_i)
+		netvsc_stop(&nc);
+	release_subs(_i ? (unsigned int)_i - 1 : 0);
+	ck_assert_int_eq(chan_release(ch), 0);
+	while (offers())
+		;
+	machine_on_loop(&m, add_queues, NULL);
+	machine_on_loop(&m, unplug, NULL);
+	ck_assert_uint_eq(atomic_load(&freed), 2);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("netvsc");
@@ -486,6 +636,12 @@ static Suite *suite(void)
 	tcase_add_test(tc, scaling);
 	tcase_add_test(tc, again_and_again);
 	tcase_add_test(tc, broken_packets);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("unplug");
+	tcase_add_checked_fixture(tc, setup_queues, teardown_queues);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, queues_in_use);
+	tcase_add_loop_test(tc, unplugged, 0, VPS + 1);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/cleanup.h"
 #include "vsp/netvsp/netvsp_priv.h"
 
 /* ---- a channel ---- */
@@ -16,6 +17,12 @@ static void reset_device_locked(struct netvsp *s)
 	netvsp_drop_send_locked(s);
 	nvsp_reset(&s->nvsp, s->max_sub_channels);
 	rndis_reset(&s->rndis);
+}
+
+static void use_queue(struct netvsp *s, unsigned int queue, bool used)
+{
+	if (s->nic->ops->use_queue && queue < s->nic->queues)
+		s->nic->ops->use_queue(s->nic, queue, used);
 }
 
 static int on_open(void *dev, struct vsp_channel *vc, void **ret_state)
@@ -36,11 +43,24 @@ static int on_open(void *dev, struct vsp_channel *vc, void **ret_state)
 	pthread_rwlock_wrlock(&s->lock);
 	if (!ch->index)
 		reset_device_locked(s);
+	use_queue(s, ch->index, true);
 	s->channels[ch->index] = ch;
 	s->open_channels++;
 	pthread_rwlock_unlock(&s->lock);
 	*ret_state = ch;
 	return 0;
+}
+
+/* An adapter that was unplugged lets go of its back-end when its last channel is closed, which is on our side alone. */
+static void check_idle(struct netvsp *s)
+{
+	void (*idle)(void *) = s->idle;
+
+	if (!idle || s->open_channels)
+		return;
+	s->idle = NULL;
+	nic_free(take_ptr(&s->nic));
+	idle(s->idle_opaque);
 }
 
 static void on_close(void *state)
@@ -49,6 +69,7 @@ static void on_close(void *state)
 	struct netvsp *s = ch->s;
 
 	pthread_rwlock_wrlock(&s->lock);
+	use_queue(s, ch->index, false);
 	s->channels[ch->index] = NULL;
 	s->open_channels--;
 	netvsp_rx_forget_locked(ch);
@@ -57,6 +78,7 @@ static void on_close(void *state)
 	pthread_rwlock_unlock(&s->lock);
 	pthread_mutex_destroy(&ch->inbox_lock);
 	free(ch);
+	check_idle(s);
 }
 
 static int on_packet(void *state, const struct packet *p)
@@ -189,6 +211,14 @@ void netvsp_remove(struct netvsp *s, void (*done)(void *opaque), void *opaque)
 	s->removed = done;
 	s->removed_opaque = opaque;
 	vsp_remove(s->vsp, removed, s);
+}
+
+void netvsp_unplug(struct netvsp *s, void (*idle)(void *opaque), void *opaque)
+{
+	s->idle = idle;
+	s->idle_opaque = opaque;
+	check_idle(s);
+	vsp_remove(s->vsp, removed, s); /* s may be gone after it */
 }
 
 struct vsp *netvsp_vsp(struct netvsp *s)

@@ -32,6 +32,11 @@ struct netvsp_params {
 int netvsp_new(const struct netvsp_params *params, struct netvsp **ret) __must_check;
 /* Rescinds the offer, frees adapter and back-end; then done(opaque). As vsp_remove(). */
 void netvsp_remove(struct netvsp *s, void (*done)(void *opaque), void *opaque);
+/*
+ * The same while the guest runs: calls idle(opaque), maybe before the return, when no thread uses the back-end any more and it is freed. The
+ * adapter goes by itself when the guest has let go of it, or with the bus.
+ */
+void netvsp_unplug(struct netvsp *s, void (*idle)(void *opaque), void *opaque);
 /* For vsp_pause(). */
 struct vsp *netvsp_vsp(struct netvsp *s);
 

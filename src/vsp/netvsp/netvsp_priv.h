@@ -76,8 +76,11 @@ struct netvsp {
 	struct nic *nic;
 	char name[64];
 	unsigned int max_sub_channels;
+	/* bus thread */
 	void (*removed)(void *opaque);
 	void *removed_opaque;
+	void (*idle)(void *opaque);
+	void *idle_opaque;
 	/* Any thread. */
 	struct netvsp_counters counters;
 	atomic_bool link_wanted, nic_gone;

@@ -70,7 +70,8 @@ static int send_frame_locked(struct netvsp_channel *ch, const struct message *m,
 	}
 	if (!netvsp_link(s))
 		return 0;
-	r = nic_send(nic, ch->index % nic->queues, &f.meta, f.iov, f.n);
+	/* The first queue is always there. */
+	r = nic_send(nic, ch->index < nic->queues ? ch->index : 0, &f.meta, f.iov, f.n);
 	if (r == -EAGAIN)
 		return r;
 	if (r < 0) {

@@ -97,6 +97,18 @@ static const struct {
 	{ HEAD ",\"nics\":[{\"kind\":\"none\",\"mac\":\"02:00:00:00:00:01\"},"
 	       "{\"kind\":\"none\",\"mac\":\"02:00:00:00:00:01\"}]}",
 	  "nics[1].mac: adapter 0 has the same" },
+	{ HEAD ",\"nics\":[{\"kind\":\"none\",\"number\":8}]}",
+	  "nics[0].number: must be an integer from 0 to 7" },
+	{ HEAD ",\"nics\":[{\"kind\":\"none\",\"number\":\"1\"}]}",
+	  "nics[0].number: must be an integer" },
+	{ HEAD ",\"nics\":[{\"kind\":\"none\",\"number\":7},{\"kind\":\"none\"}]}",
+	  "nics[1].number: there is none behind 7" },
+	{ HEAD
+	  ",\"nics\":[{\"kind\":\"none\",\"number\":1},{\"kind\":\"none\",\"number\":0},"
+	  "{\"kind\":\"none\"}]}",
+	  "nics[2].number: there is an adapter 1 already" },
+	{ HEAD ",\"nics\":[{\"kind\":\"none\",\"link\":0}]}",
+	  "nics[0].link: must be true or false" },
 	{ HEAD ",\"nics\":[{\"kind\":\"tap\"}]}", "tap: is missing" },
 	{ HEAD ",\"nics\":[{\"kind\":\"tap\",\"tap\":\"a/b\"}]}",
 	  "tap: must be the name" },

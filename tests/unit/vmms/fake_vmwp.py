@@ -16,6 +16,8 @@ The name's part before the first '-' is the behaviour:
   slowdisk  never answers that a drive is attached
   liar      says of its counters what is not so        slowcount  never tells them
   uncounted cannot count                              heldcount  tells them at test.count
+  nicless   fails whatever it is asked of its network adapters
+  slownic   never answers that a network adapter is attached
 Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
 """
 import array
@@ -147,7 +149,7 @@ def turn_off(conn, p):
 def facts(conn, p):
     return {'open_at_start': open_at_start, 'sid': os.getsid(0), 'argv': sys.argv[1:], 'roles': sorted(fds),
             'config': config, 'stdin': os.readlink('/proc/self/fd/0'), 'stdout': os.readlink('/proc/self/fd/1'),
-            'drives': drives, 'services': services, 'parents': parents, 'env': sorted(os.environ)}
+            'drives': drives, 'nics': nics, 'services': services, 'parents': parents, 'env': sorted(os.environ)}
 
 
 services = []
@@ -215,7 +217,32 @@ def count_now(conn, p):
     return {}
 
 
+nics = []
+cables = {}
+
+
+def nic(method):
+    """A method on adapters: remembered, then done; `nicless` can not, `slownic` never answers an attach."""
+    def run(conn, p):
+        got, conn.fds = conn.fds, []
+        nics.append([method, p, len(got)])
+        if kind == 'nicless':
+            for fd in got:
+                os.close(fd)
+            raise Fail(-32000, 'the fake cannot')
+        if kind == 'slownic' and method == 'nic.attach':
+            return None
+        if method == 'nic.detach':
+            for fd in cables.pop(p['index'], []):
+                os.close(fd)
+        if got:
+            cables[p['index']] = got
+        return {}
+    return run
+
+
 methods = {
+    'nic.attach': nic('nic.attach'), 'nic.detach': nic('nic.detach'), 'nic.link': nic('nic.link'),
     'vm.counters': counters, 'test.count': count_now,
     'test.counted': lambda c, p: {'asked': len(asked_counters)},
     'drive.attach': told('drive.attach'), 'drive.detach': told('drive.detach'), 'drive.set': told('drive.set'),
