@@ -196,8 +196,8 @@ static int open_drives(const struct registry *reg, int state_fd, const struct vm
 	return 0;
 }
 
-static int add_nic(const struct nic_config *nic, struct nic_fds *fds,
-		   struct resources *r, struct rpc_error *e)
+static int add_nic(const struct nic_config *nic, struct nic_fds *fds, struct resources *r,
+		   struct rpc_error *e)
 {
 	char role[NIC_ROLE_SIZE];
 	int n = 0;

@@ -6,10 +6,10 @@ from cli import FakeVmms, equal, main, test, verbs, vmctl
 WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'job list': [],
          'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
          'vhd set-parent': ['a.vhdx', 'b.vhdx'],
-         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'], 'nic set': ['web1', '0', '--link', 'up'],
+         'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'], 'nic set': ['web1', '0'],
          'disk attach': ['web1', '/x.img'], 'disk detach': ['web1', '0:1'], 'disk set': ['web1', '0:1'],
          'disk resize': ['web1', '0:1'], 'rename': ['web1', 'www'], 'dvd insert': ['web1', '/x.iso']}
-EXTRA = {'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10']}
+EXTRA = {'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10'], 'nic set': ['--link', 'up']}
 
 
 def words(verb):
@@ -68,7 +68,7 @@ def unknown_vm():
     for verb in verbs():
         if words(verb) and verb.split()[0] not in ('vhd', 'job'):
             methods = [f'vm.{v}' for v in 'create show start stop restart pause resume console set delete wait log'.split()]
-            methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject']
+            methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject', 'nic.add', 'nic.set', 'nic.remove']
             with FakeVmms({m: error for m in methods}) as fake:
                 status, out, err = vmctl(*verb.split(), *words(verb), *EXTRA.get(verb, []), sock=fake.path)
                 equal((status, out, err), (1, '', f'vmctl {verb}: there is no VM "web1"\n'), verb)
