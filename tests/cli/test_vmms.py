@@ -141,7 +141,7 @@ def wrong_states():
             equal((status, out), (1, ''), verb)
             assert 'web1' in err and err.count('\n') == 1, err
         vmms.ok('start', 'web1')
-        for argv in (['start', 'web1'], ['delete', 'web1'], ['nic', 'set', 'web1', '0', '--mac', 'own'], ['resume', 'web1']):
+        for argv in (['start', 'web1'], ['delete', 'web1'], ['nic', 'set', 'web1', '0', '--mac', '00:15:5d:00:00:01'], ['resume', 'web1']):
             status, out, err = vmms.vmctl(*argv)
             equal((status, out), (1, ''), argv)
             assert 'web1' in err and err.count('\n') == 1, err
