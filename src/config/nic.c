@@ -303,6 +303,8 @@ json_t *config_nic_to_json(const struct nic_config *n)
 			"kind", kinds[n->kind], "mac", mac_to_json(n), "tap",
 			n->tap[0] ? n->tap : NULL, "link", !n->unplugged, "host_loopback",
 			n->host_loopback, "forwards", forwards);
+	if (n->number == CONFIG_NICS_MAX)
+		json_object_del(all, "number");
 	if (n->kind == NIC_SWITCH) {
 		json_object_set_new(all, "switch", json_string(n->switch_name));
 		json_object_set_new(all, "port", nic_port_to_json(&n->port));

@@ -6,16 +6,16 @@
 #include "unit/test.h"
 
 /* Which operations each state allows, as the letters below. */
-static const char letters[] = "sotRrpuCDcd"; /* in the order of enum vm_op */
+static const char letters[] = "sotRrpuCDNcd"; /* in the order of enum vm_op */
 static const struct {
 	enum vm_state state;
 	const char *name, *allows;
 } rows[] = {
-	{ VM_OFF, "Off", "sDcd" },
+	{ VM_OFF, "Off", "sDNcd" },
 	{ VM_STARTING, "Starting", "tC" },
-	{ VM_RUNNING, "Running", "otRrpCD" },
+	{ VM_RUNNING, "Running", "otRrpCDN" },
 	{ VM_PAUSING, "Pausing", "tC" },
-	{ VM_PAUSED, "Paused", "truCD" },
+	{ VM_PAUSED, "Paused", "truCDN" },
 	{ VM_STOPPING, "Stopping", "otC" },
 	{ VM_RESETTING, "Resetting", "tC" },
 };
