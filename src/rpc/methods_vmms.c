@@ -78,7 +78,8 @@ static const struct rpc_field event_fields[] = {
 	{ "seq", RPC_INTEGER, REQ, .description = "rises by one with each event" },
 	{ "time", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
 	{ "type", RPC_STRING, REQ, .description = "what happened",
-	  .choices = "created|deleted|changed|state|health|heartbeat|guest|job" },
+	  .choices =
+		  "created|deleted|changed|state|health|heartbeat|guest|job|automatic" },
 	{ "id", RPC_STRING, REQ, .nullable = true,
 	  .description = "UUID of the VM; null, as the next three: it is no VM's" },
 	{ "name", RPC_STRING, REQ, .nullable = true, .description = "its name" },
@@ -113,6 +114,14 @@ static const struct rpc_field check_fields[] = {
 	  .description = "note: it works, but is worth knowing; missing: no VM can run" },
 	{ "text", RPC_STRING, REQ,
 	  .description = "what is there, or what is missing and what to do" },
+	END
+};
+
+static const struct rpc_field stopped_fields[] = {
+	{ "id", RPC_STRING, REQ, .description = "UUID of the VM" },
+	{ "name", RPC_STRING, REQ, .description = "its name" },
+	{ "how", RPC_STRING, REQ, .choices = "shutdown|turned_off",
+	  .description = "by its guest, or not" },
 	END
 };
 
@@ -482,6 +491,15 @@ static const struct rpc_method table[] = {
 		    .description = "one entry a requirement" },
 		  END },
 	  ERRORS{ RPC_WORKER_GONE, 0 } },
+	{ "host.stop_vms",
+	  "Stops every VM that runs as its automatic.stop says, for the shutdown of the "
+	  "host; those are started after its boot as their automatic.start says.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ TIMEOUT("how long a guest may take, if its own bound is longer"), END },
+	  FIELDS{ { "vms", RPC_ARRAY, REQ, .fields = stopped_fields,
+		    .description = "one entry a VM, in the order of their ends" },
+		  END },
+	  NO_ERRORS },
 	{ "vhd.create", "Begins a job that makes a disk image.", RPC_RIGHT_ADMIN,
 	  FIELDS{ PATH,
 		  BYTES("size_bytes", "of the disk; a child has its parent's"),

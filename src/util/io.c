@@ -103,6 +103,32 @@ static int write_aside(int dirfd, const char *aside, const void *buf, size_t len
 	return r;
 }
 
+/* The two change names where both are there, so that it can be undone when the folder cannot be synced. */
+static int put_in_place(int dir, const char *aside, const char *name)
+{
+	struct stat st;
+	bool both, is_folder = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			       S_ISDIR(st.st_mode);
+	int r;
+
+	if (is_folder)
+		return -EISDIR;
+	both = renameat2(dir, aside, dir, name, RENAME_EXCHANGE) == 0;
+	if (!both && renameat(dir, aside, dir, name) < 0)
+		return -errno;
+	if (fsync(dir) == 0) {
+		if (both)
+			unlinkat(dir, aside, 0);
+		return 0;
+	}
+	r = -errno;
+	if (both)
+		renameat2(dir, aside, dir, name, RENAME_EXCHANGE);
+	else
+		unlinkat(dir, name, 0);
+	return r;
+}
+
 int io_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode)
 {
 	cleanup_free char *aside = NULL;
@@ -116,16 +142,12 @@ int io_replace_file(int dirfd, const char *name, const void *buf, size_t len, mo
 	r = write_aside(dirfd, aside, buf, len, mode);
 	if (r < 0)
 		return r;
-	if (renameat(dirfd, aside, dirfd, name) < 0) {
-		r = -errno;
-		unlinkat(dirfd, aside, 0);
-		return r;
-	}
 	/* dirfd may be AT_FDCWD or O_PATH, neither of which can be synced. */
 	dup = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dup < 0 || fsync(dup) < 0)
-		return -errno;
-	return 0;
+	r = dup < 0 ? -errno : put_in_place(dup, aside, name);
+	if (r < 0)
+		unlinkat(dirfd, aside, 0);
+	return r;
 }
 
 ssize_t io_send_fds(int sock, const void *buf, size_t len, const int *fds, size_t nfds)

@@ -58,3 +58,29 @@ int verb_host_info(struct vmctl *v, const struct args *a)
 	print_line(stdout, "Sockets in  %s", field_text(info, "run_dir"));
 	return VMCTL_DONE;
 }
+
+int verb_host_stop_vms(struct vmctl *v, const struct args *a)
+{
+	const struct arg_value *timeout = args_find(a, "timeout");
+	json_t *params = json_object(), *vms, *vm;
+	json_auto_t *answer = NULL;
+	int status;
+	size_t i;
+
+	if (timeout)
+		json_object_set_new(params, "timeout_s",
+				    json_integer((json_int_t)timeout->number));
+	status = call(v, v->verb->method, params, &answer);
+	if (status)
+		return status;
+	if (v->json)
+		return print_json(answer);
+	vms = json_object_get(answer, "vms");
+	json_array_foreach (vms, i, vm)
+		print_line(stdout, "%s is %s", field_text(vm, "name"),
+			   strcmp(field_text(vm, "how"), "shutdown") == 0 ? "shut down"
+									  : "turned off");
+	if (json_array_size(vms) == 0)
+		puts("No VM runs.");
+	return VMCTL_DONE;
+}

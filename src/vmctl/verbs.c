@@ -591,6 +591,19 @@ const struct verb verbs[] = {
 	  "host info",
 	  "host.info",
 	  verb_host_info },
+	{ "host stop-vms",
+	  "",
+	  { WORD_NONE },
+	  "stop all VMs that run, for the shutdown of the host",
+	  "Each as its --auto-stop says, all at the same time; done when all are off. "
+	  "After the host's next\n"
+	  "boot they are started as their --auto-start says. The service does this when "
+	  "the host shuts down.",
+	  OPTIONS{ TIMEOUT("how long a guest may take, if its own bound is longer"),
+		   END },
+	  "host stop-vms\nhost stop-vms --timeout 60",
+	  "host.stop_vms",
+	  verb_host_stop_vms },
 };
 const size_t verbs_count = ARRAY_SIZE(verbs);
 

@@ -144,5 +144,6 @@ int verb_dvd_eject(struct vmctl *v, const struct args *a);
 int verb_perf(struct vmctl *v, const struct args *a);
 int verb_host_check(struct vmctl *v, const struct args *a);
 int verb_host_info(struct vmctl *v, const struct args *a);
+int verb_host_stop_vms(struct vmctl *v, const struct args *a);
 
 #endif

@@ -102,7 +102,7 @@ static void on_first_status(void *arg, const json_t *result, const struct rpc_er
 		step_failed(w, e);
 		return;
 	}
-	w->up = true;
+	worker_is_up(w);
 	w->start_call = NULL;
 	apply(w, result);
 	if (call)

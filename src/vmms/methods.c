@@ -89,6 +89,7 @@ const struct rpc_handler vmms_handlers[] = {
 	{ "perf.get", perf_get },
 	{ "host.info", host_info },
 	{ "host.check", host_check },
+	{ "host.stop_vms", host_stop_vms },
 };
 
 const size_t vmms_handler_count = ARRAY_SIZE(vmms_handlers);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "util/log.h"
+#include "vmms/automatic.h"
 #include "vmms/vmms.h"
 #include "vmms/wait.h"
 #include "vmms/worker.h"
@@ -145,10 +146,19 @@ void power_start(struct rpc_call *call, void *ctx)
 	struct vm *vm = allowed(ctx, call, VM_OP_START);
 	struct rpc_error e;
 
-	if (vm && worker_start(ctx, vm, call, &e) < 0) {
+	if (!vm)
+		return;
+	if (automatic_suspended(ctx)) {
+		rpc_call_fail(call, -EBUSY, "cannot start %s: the host is shutting down",
+			      vm->config.name);
+		return;
+	}
+	if (worker_start(ctx, vm, call, &e) < 0) {
 		log_info("%s", e.message);
 		rpc_call_error(call, &e);
+		return;
 	}
+	automatic_forget(ctx, vm);
 }
 
 /* ---- stop and restart: the guest has the last word ---- */
@@ -215,6 +225,21 @@ static void turn_off(struct vmms *v, struct rpc_call *call)
 	wait_add(v->base, vm, WAIT_OFF, TURN_OFF_WAIT_SECONDS, late, NULL, NULL, call);
 }
 
+/* A stop of a VM that is Off, but is to be started: it stays Off. True when the call is answered. */
+static bool called_off(struct vmms *v, struct rpc_call *call)
+{
+	struct rpc_error e;
+	struct vm *vm = registry_find(&v->registry, rpc_call_string(call, "vm"), &e);
+
+	if (!vm || !automatic_waits(vm))
+		return false;
+	if (automatic_cancel(v, vm, &e) < 0)
+		rpc_call_error(call, &e);
+	else
+		rpc_call_reply(call, vm_summary(vm));
+	return true;
+}
+
 void power_stop(struct rpc_call *call, void *ctx)
 {
 	struct ask what = { .verb = "stop",
@@ -223,6 +248,8 @@ void power_stop(struct rpc_call *call, void *ctx)
 				    rpc_call_integer(call, "timeout_s", STOP_SECONDS) };
 	struct vm *vm;
 
+	if (called_off(ctx, call))
+		return;
 	if (rpc_call_bool(call, "force")) {
 		turn_off(ctx, call);
 		return;

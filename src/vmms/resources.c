@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "util/log.h"
 #include "vmms/images.h"
 #include "vmms/reservations.h"
@@ -115,13 +116,20 @@ static int open_files(struct resources *r, struct rpc_error *e)
 	if (n < 0)
 		return rpc_error_set(e, n, "its console's log cannot be opened: %s",
 				     strerror(-n));
-	n = resources_add_fd(r, "console_log", fd, e);
+	return resources_add_fd(r, "console_log", fd, e);
+}
+
+/* Last, and durable: an empty report says that it runs. */
+static int open_report(struct resources *r, struct rpc_error *e)
+{
+	int fd, n = io_replace_file(r->vm_dir, STORE_REPORT, "", 0, 0640);
+
 	if (n < 0)
-		return n;
-	fd = openat(r->vm_dir, STORE_REPORT,
-		    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+		return rpc_error_set(e, n, "its report cannot be written: %s",
+				     strerror(-n));
+	fd = openat(r->vm_dir, STORE_REPORT, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return rpc_error_set(e, -errno, "its report cannot be written: %s",
+		return rpc_error_set(e, -errno, "its report cannot be opened: %s",
 				     strerror(errno));
 	return resources_add_fd(r, "report", fd, e);
 }
@@ -276,7 +284,9 @@ static int open_all(const struct resources_env *env, const struct vm *vm,
 		n = open_sockets(r, env->instance->gid, e);
 	if (n == 0)
 		n = open_files(r, e);
-	return n == 0 ? open_nics(env, vm, r, e) : n;
+	if (n == 0)
+		n = open_nics(env, vm, r, e);
+	return n == 0 ? open_report(r, e) : n;
 }
 
 int resources_open(const struct resources_env *env, const struct vm *vm,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/log.h"
+#include "vmms/automatic.h"
 #include "vmms/images.h"
 #include "vmms/nic.h"
 #include "vmms/reservations.h"
@@ -171,6 +172,7 @@ static void adopt(struct set *s, struct vm_config *next)
 	log_info("%s: configuration changed", vm->config.name);
 	events_add(s->v->events, "changed", vm, "the configuration of %s was changed",
 		   vm->config.name);
+	automatic_changed(s->v, vm);
 	switch_services(s, &before);
 	limits_apply(s->v);
 	config_done(&before);

@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "vmms/prometheus.h"
+#include "vmms/restart.h"
 
 #define SETTINGS_MAX 65536u
 /*
@@ -132,6 +133,20 @@ static int take_metrics(struct settings *s, const char *path, const char *value,
 	return 0;
 }
 
+static int take_delay(struct settings *s, const char *path, const json_t *member,
+		      struct rpc_error *e)
+{
+	json_int_t ms = json_integer_value(member);
+
+	if (ms < 1 || ms > 3600000)
+		return rpc_error_set(e, -EINVAL,
+				     "%s: restart_delay_ms: must be an integer from 1 to "
+				     "3600000",
+				     path);
+	s->restart_delay_ms = (uint32_t)ms;
+	return 0;
+}
+
 static int take_member(struct settings *s, const char *path, const char *key,
 		       const json_t *member, struct rpc_error *e)
 {
@@ -145,7 +160,7 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		{ "socket", &s->socket },         { "vmwp", &s->vmwp },
 		{ "vmvhd", &s->vmvhd },           { "vmnat", &s->vmnat },
 		{ "kvm_device", &s->kvm_device }, { "group", &s->group },
-		{ "view_group", &s->view_group },
+		{ "view_group", &s->view_group }, { "boot_id_file", &s->boot_id_file },
 	};
 
 	if (r != 0)
@@ -166,6 +181,8 @@ static int take_member(struct settings *s, const char *path, const char *key,
 		return take_cgroups(s, path, value, e);
 	if (strcmp(key, "metrics") == 0)
 		return take_metrics(s, path, value, e);
+	if (strcmp(key, "restart_delay_ms") == 0)
+		return take_delay(s, path, member, e);
 	if (strcmp(key, "vhd_folders") == 0)
 		return take_folders(s, path, member, e);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
@@ -280,6 +297,10 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 		s->vmvhd = find_program("vmvhd");
 	if (!s->vmnat)
 		s->vmnat = find_program("vmnat");
+	if (!s->boot_id_file)
+		s->boot_id_file = strdup("/proc/sys/kernel/random/boot_id");
+	if (!s->restart_delay_ms)
+		s->restart_delay_ms = RESTART_FIRST_MS;
 	if (!s->kvm_device)
 		s->kvm_device = strdup("/dev/kvm");
 	if (!s->group)
@@ -294,7 +315,7 @@ static int take_defaults(struct settings *s, struct rpc_error *e)
 	if (!s->log_level)
 		s->log_level = LOG_LVL_INFO;
 	if (!s->socket || !s->vmwp || !s->vmvhd || !s->vmnat || !s->kvm_device ||
-	    !s->group || !s->view_group || !s->cgroups)
+	    !s->group || !s->view_group || !s->cgroups || !s->boot_id_file)
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	return 0;
 }
@@ -351,6 +372,7 @@ void settings_done(struct settings *s)
 		free(s->vhd_folders[i]);
 	free(s->vhd_folders);
 	free(s->vmnat);
+	free(s->boot_id_file);
 	free(s->kvm_device);
 	free(s->group);
 	free(s->view_group);

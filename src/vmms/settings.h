@@ -23,9 +23,11 @@ struct settings {
 	char *view_group;   /* whose members may look; root: vmms-view; else none */
 	char *cgroups;      /* "auto", "off", or the path of a control group to divide */
 	char *metrics;      /* where Prometheus finds them: prometheus.h; NULL: nowhere */
-	int log_level;      /* enum log_level; 0: not said */
-	bool no_sandbox;    /* for debugging */
-	struct uid_range {  /* of workers' own users; root only */
+	char *boot_id_file; /* what says which boot of the host it is */
+	uint32_t restart_delay_ms; /* before the first new start of a VM; 0: not said */
+	int log_level;             /* enum log_level; 0: not said */
+	bool no_sandbox;           /* for debugging */
+	struct uid_range {         /* of workers' own users; root only */
 		uint32_t first, count; /* count 0: not said */
 	} worker_uids;
 };

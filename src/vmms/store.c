@@ -164,8 +164,16 @@ int store_delete(int dir, const struct guid *id, struct rpc_error *e)
 	struct vm_path p;
 
 	paths_of(id, &p);
-	if (renameat(dir, p.plain, dir, p.gone) < 0 || fsync(dir) < 0)
+	if (renameat(dir, p.plain, dir, p.gone) < 0)
 		return cannot(-errno, "delete the VM", p.plain, e);
+	if (fsync(dir) < 0) {
+		int r = -errno;
+
+		/* It may or may not be gone after a power cut; here it is not. */
+		if (renameat(dir, p.gone, dir, p.plain) < 0)
+			r = -errno;
+		return cannot(r, "delete the VM", p.plain, e);
+	}
 	if (remove_tree(dir, p.gone, 0) < 0)
 		errno = 0; /* it is no VM any more; the next start tries again */
 	return 0;
@@ -239,7 +247,7 @@ int store_load(int dir,
 void store_read_report(int vm_dir, struct store_report *ret)
 {
 	cleanup_free char *text = NULL;
-	const char *reason, *health;
+	const char *reason, *health, *follow;
 	size_t len;
 	json_t *j;
 
@@ -252,14 +260,22 @@ void store_read_report(int vm_dir, struct store_report *ret)
 	health = json_string_value(json_object_get(j, "health"));
 	ret->known = json_is_object(j);
 	ret->critical = health && strcmp(health, "Critical") == 0;
+	follow = json_string_value(json_object_get(j, "follow"));
+	if (follow)
+		ret->follow =
+			strcmp(follow, "restart") == 0 ? STORE_RESTARTS : STORE_SETTLED;
+	ret->failures = (unsigned int)json_integer_value(json_object_get(j, "failures"));
 	snprintf(ret->reason, sizeof(ret->reason), "%s", reason ? reason : "");
 	json_decref(j);
 }
 
-int store_write_report(int vm_dir, bool critical, const char *reason)
+int store_write_report(int vm_dir, const struct store_report *report)
 {
-	json_t *j = json_pack("{s:s, s:s, s:s}", "state", "Off", "health",
-			      critical ? "Critical" : "Ok", "reason", reason);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:i}", "state", "Off", "health",
+			      report->critical ? "Critical" : "Ok", "reason",
+			      report->reason, "follow",
+			      report->follow == STORE_RESTARTS ? "restart" : "nothing",
+			      "failures", (int)report->failures);
 	cleanup_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	json_decref(j);

@@ -40,15 +40,23 @@ int store_load(int dir,
  * The last run's end: what stays of it for people. Kept in report.json, which is empty while a worker runs that
  * has not said why it ends.
  */
+enum store_follow {
+	STORE_UNSEEN, /* the worker's own report, or one of a vmms that knew no restarts */
+	STORE_SETTLED,  /* nothing follows */
+	STORE_RESTARTS, /* it is to be started again */
+};
+
 struct store_report {
 	bool known;   /* the file says something */
 	bool present; /* there is a file, so it was started once */
 	bool critical;
 	char reason[512];
+	enum store_follow follow;
+	unsigned int failures; /* in a row, for STORE_RESTARTS */
 };
 void store_read_report(int vm_dir, struct store_report *ret);
 /* After the worker is gone: for the next vmms. An error is not worth more than a log line. */
-int store_write_report(int vm_dir, bool critical, const char *reason) __must_check;
+int store_write_report(int vm_dir, const struct store_report *report) __must_check;
 
 /* Removes a folder and all in it, mount points excepted; as far as it can, first error returned. */
 int store_remove_tree(int dir, const char *name) __must_check;

@@ -2,6 +2,7 @@
 #include "vmms/vm.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,8 @@ void vm_free(struct vm *vm)
 	config_done(&vm->config);
 	json_decref(vm->status);
 	json_decref(vm->at_start);
+	if (vm->automatic.due)
+		event_free(vm->automatic.due);
 	free(vm);
 }
 

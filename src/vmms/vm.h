@@ -14,10 +14,13 @@
 #include "vmms/state.h"
 
 struct perf_question;
+struct event;
 struct worker;
 
 #define VM_REASON_SIZE 512
 #define VM_STATUS_MAX (256u << 10) /* a worker's status document, as text */
+
+enum automatic_what { AUTOMATIC_NOTHING, AUTOMATIC_BOOT, AUTOMATIC_RESTART };
 
 /* owner: the event loop */
 struct vm {
@@ -47,6 +50,14 @@ struct vm {
 	struct perf_question *perf; /* its worker was asked for its counters: perf.c */
 	bool grouped; /* its worker is in a control group, which has `limits` */
 	struct cgroup_limits limits;
+	struct {
+		enum automatic_what what; /* what it waits for, while it is Off */
+		struct event *due, *pump_ev;
+		bool ready;            /* due, and waits for its turn */
+		bool by_itself;        /* its worker was not asked for */
+		bool ran;              /* when the host went down */
+		unsigned int failures; /* in a row */
+	} automatic;                   /* automatic.c's */
 };
 
 /* What changed, as vm_apply_status() says. */

@@ -12,6 +12,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "vmms/audit.h"
+#include "vmms/automatic.h"
 #include "vmms/reservations.h"
 #include "vmms/limits.h"
 #include "vmms/prometheus.h"
@@ -90,6 +91,8 @@ void vmms_changed(struct vmms *v, struct vm *vm, int mask)
 	wait_settle(vm);
 	if (vm->state == VM_OFF)
 		reservations_sweep(&v->registry, v->instance.state_fd);
+	host_stop_changed(v, vm);
+	automatic_changed(v, vm);
 }
 
 /* ---- start ---- */
@@ -128,19 +131,8 @@ static void broken_vm(void *ctx, const struct guid *id, const char *why)
 static void recall(struct vmms *v, struct vm *vm)
 {
 	const struct resources_env env = vmms_resources_env(v);
-	struct store_report report = { 0 };
-	cleanup_fd int dir = -1;
 
-	if (store_open(v->instance.state_fd, &vm->id, &dir) == 0)
-		store_read_report(dir, &report);
-	if (report.known) {
-		vm_set_off(vm, report.critical ? VM_CRITICAL : VM_OK, report.reason);
-	} else if (report.present) {
-		vm_set_off(vm, VM_CRITICAL, "worker ended while vmms was not running");
-		log_warning("%s: %s", vm->config.name, vm->reason);
-		if (store_write_report(dir, true, vm->reason) < 0)
-			log_warning("%s: its report cannot be written", vm->config.name);
-	}
+	automatic_recall(v, vm);
 	resources_remove(&env, vm);
 	cgroup_drop(&v->cgroups, vm->id_text);
 }
@@ -284,6 +276,10 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		return r;
 	}
 	v->registry.jobs = v->jobs;
+	if (automatic_new(v, &v->automatic) < 0) {
+		vmms_done(v);
+		return rpc_error_set(e, -ENOMEM, "no memory");
+	}
 	r = store_load(v->instance.state_fd, found_vm, broken_vm, v);
 	if (r < 0) {
 		rpc_error_set(e, r, "%s/vms cannot be read: %s", v->settings.state_dir,
@@ -296,6 +292,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		clean_run_dir(v);
 		r = serve(v, e);
 		serve_metrics(v);
+		automatic_begin(v);
 	}
 	if (r < 0)
 		vmms_done(v);
@@ -322,6 +319,7 @@ void vmms_done(struct vmms *v)
 	}
 	prometheus_free(v->prometheus);
 	v->prometheus = NULL;
+	host_stop_drop(v);
 	vhd_drop_looks(v);
 	v->registry.jobs = NULL;
 	jobs_free(v->jobs);
@@ -330,6 +328,7 @@ void vmms_done(struct vmms *v)
 	events_free(v->events);
 	registry_done(&v->registry);
 	cgroup_done(&v->cgroups);
+	automatic_free(v->automatic);
 	confine_done(&v->confine);
 	instance_close(&v->instance, &v->settings);
 }

@@ -34,6 +34,8 @@ struct vmms {
 	struct jobs *jobs;
 	struct prometheus *prometheus; /* NULL: none was asked for */
 	struct list looks;             /* vhd.c: calls of vhd.info under way */
+	struct automatic *automatic;
+	struct host_stop *stop; /* host_stop.c: the host is going down; NULL */
 	struct rpc_server *server;
 };
 
@@ -80,5 +82,9 @@ void power_wait(struct rpc_call *call, void *ctx);
 void power_console(struct rpc_call *call, void *ctx);
 void host_info(struct rpc_call *call, void *ctx);
 void host_check(struct rpc_call *call, void *ctx);
+void host_stop_vms(struct rpc_call *call, void *ctx);
+/* A VM has changed while the host goes down; vmms ends. */
+void host_stop_changed(struct vmms *v, struct vm *vm);
+void host_stop_drop(struct vmms *v);
 
 #endif

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "vmms/audit.h"
+#include "vmms/automatic.h"
 #include "vmms/limits.h"
 #include "vmms/store.h"
 #include "vmms/wait.h"
@@ -92,7 +94,7 @@ static bool describe_exit(const struct worker *w, char *ret, size_t size)
 	return true;
 }
 
-/* The report of the worker itself goes before what can be seen from outside, and is kept for the next vmms. */
+/* The report of the worker itself goes before what can be seen from outside. */
 static bool describe_end(const struct worker *w, char *ret, size_t size)
 {
 	struct store_report report = { 0 };
@@ -106,8 +108,6 @@ static bool describe_end(const struct worker *w, char *ret, size_t size)
 		snprintf(ret, size, "%s", report.reason);
 		return report.critical;
 	}
-	if (dir >= 0 && store_write_report(dir, fault, ret) < 0)
-		log_warning("%s: why it ended could not be kept", w->vm->config.name);
 	return fault;
 }
 
@@ -119,6 +119,20 @@ static void leave_group(struct vmms *v, struct vm *vm)
 	limits_apply(v);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void worker_is_up(struct worker *w)
+{
+	w->up = true;
+	w->up_at_ms = now_ms();
+}
+
 static void worker_ended(struct worker *w)
 {
 	const struct resources_env env = vmms_resources_env(w->v);
@@ -127,12 +141,17 @@ static void worker_ended(struct worker *w)
 	struct vmms *v = w->v;
 	char why[512];
 	bool fault = describe_end(w, why, sizeof(why));
+	/* One that somebody ended, or waits for, is not started again. */
+	bool asked = call || vm->state == VM_STOPPING ||
+		     (w->end_reason[0] && !w->end_is_fault);
+	uint64_t ran_ms = w->up_at_ms ? now_ms() - w->up_at_ms : 0;
 	int err = w->end_err ? w->end_err : -ECONNRESET;
 
 	resources_remove(&env, vm);
 	vm->worker = NULL;
 	leave_group(v, vm);
 	vm_set_off(vm, fault ? VM_CRITICAL : VM_OK, why);
+	automatic_ended(v, vm, fault && !asked, ran_ms);
 	w->start_call = NULL;
 	worker_free(
 		w); /* calls under way end here, and find the VM Off with its reason */
@@ -324,14 +343,12 @@ static void start_failed(struct worker *w, int err, const char *why)
 	struct rpc_error e;
 
 	rpc_error_set(&e, err, "cannot start %s: %s", vm->config.name, why);
-	if (store_write_report(w->res.vm_dir, fault, why) < 0)
-		log_warning("%s: why it did not start could not be kept",
-			    vm->config.name);
 	vm->worker = NULL;
 	leave_group(v, vm);
 	worker_free(w);
 	resources_remove(&env, vm);
 	vm_set_off(vm, fault ? VM_CRITICAL : VM_OK, why);
+	automatic_ended(v, vm, fault && !call, 0);
 	if (call)
 		rpc_call_error(call, &e);
 	vmms_changed(v, vm, VM_CHANGED_STATE);
@@ -517,7 +534,7 @@ int worker_adopt(struct vmms *v, struct vm *vm)
 	}
 	confine_keep_uid(&v->confine, w->uid);
 	w->adopted = true;
-	w->up = true;
+	worker_is_up(w);
 	vm->grouped =
 		true; /* as far as is known; limits_apply() brings it what it is to have */
 	/* Until it says better. */

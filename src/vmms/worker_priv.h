@@ -33,6 +33,7 @@ struct worker {
 	unsigned int tries; /* since it last answered */
 	bool heard;         /* hello was answered, or is not going to be soon */
 	bool up;            /* its vm.start was answered, now or by an earlier vmms */
+	uint64_t up_at_ms;  /* since when, or since it was adopted; CLOCK_MONOTONIC */
 
 	/* while it starts */
 	int gate; /* spawn_open_gate(); -1: it runs */
@@ -47,6 +48,8 @@ struct worker {
 	int end_err;
 };
 
+/* Its vm.start was answered. */
+void worker_is_up(struct worker *w);
 /* Connects and says hello; then sets up and starts the VM, or only listens, as `up` says. */
 void link_open(struct worker *w);
 void link_close(struct worker *w);

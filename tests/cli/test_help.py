@@ -66,7 +66,7 @@ def help_needs_no_vmms():
 def completion():
     """completion offers verbs, their second words, options and values"""
     equal(complete('sta'), ['start'])
-    equal(complete('host', ''), ['check', 'info'])
+    equal(complete('host', ''), ['check', 'info', 'stop-vms'])
     equal(nouns(), ['disk', 'dvd', 'vhd', 'job', 'nic', 'host'])
     equal(complete('start', 'web1', '--wait', ''), ['running', 'heartbeat'])
     equal(complete('start', 'web1', '--wait', 'h'), ['heartbeat'])

@@ -143,6 +143,7 @@ def documents():
             ('dvd.eject', DISK, ['dvd', 'eject', 'web1']),
             ('host.check', {'ok': True, 'checks': CHECKS[:1]}, ['host', 'check']),
             ('host.info', {'version': '1', 'vms': 0}, ['host', 'info']),
+            ('host.stop_vms', {'vms': [{'id': WEB1['id'], 'name': 'web1', 'how': 'turned_off'}]}, ['host', 'stop-vms']),
             ('vhd.info', INFO, ['vhd', 'info', 'a.vhdx']), ('vhd.create', JOB, ['vhd', 'create', 'a.vhdx']),
             ('vhd.convert', JOB, ['vhd', 'convert', 'a.vhdx', 'b.vhd']), ('vhd.check', CHECKED, ['vhd', 'check', 'a.vhdx']),
             ('vhd.repair', CHECKED, ['vhd', 'repair', 'a.vhdx']), ('vhd.compact', JOB, ['vhd', 'compact', 'a.vhdx']),

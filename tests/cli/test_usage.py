@@ -3,7 +3,7 @@
 """Wrong use: one line that says what is wrong, on standard error, and the right exit status."""
 from cli import FakeVmms, equal, main, test, verbs, vmctl
 
-WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'job list': [],
+WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'host stop-vms': [], 'job list': [],
          'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
          'vhd set-parent': ['a.vhdx', 'b.vhdx'],
          'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'], 'nic set': ['web1', '0'],
@@ -91,7 +91,7 @@ def noun_alone():
     """a noun without its verb"""
     status, _, err = vmctl('host')
     equal(status, 2)
-    equal(err, 'vmctl: "host" wants one more word: check or info (help: vmctl --help)\n')
+    equal(err, 'vmctl: "host" wants one more word: check, info or stop-vms (help: vmctl --help)\n')
 
 
 @test

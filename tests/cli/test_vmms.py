@@ -319,6 +319,19 @@ def settings():
 
 
 @test
+def host_stop():
+    """host stop-vms: how each ended"""
+    with Vmms() as vmms:
+        equal(vmms.ok('host', 'stop-vms'), 'No VM runs.\n')
+        for name, stop in (('web1', 'shutdown'), ('web2', 'turn_off')):
+            vmms.create(name)
+            vmms.ok('set', name, '--auto-stop', stop)
+            vmms.ok('start', name)
+        said = vmms.ok('host', 'stop-vms', '--timeout', '60')
+        equal(sorted(said.splitlines()), ['web1 is shut down', 'web2 is turned off'])
+
+
+@test
 def log():
     """log: of a VM that never ran, and of one that did"""
     with Vmms() as vmms:

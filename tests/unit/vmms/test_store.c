@@ -257,6 +257,10 @@ static const struct {
 
 START_TEST(reads_reports)
 {
+	const struct store_report again = { .critical = true,
+					    .reason = "again",
+					    .follow = STORE_RESTARTS,
+					    .failures = 3 };
 	struct store_report r;
 
 	if (reports[_i].text)
@@ -268,10 +272,13 @@ START_TEST(reads_reports)
 	ck_assert_int_eq(r.known, reports[_i].known);
 	ck_assert_int_eq(r.critical, reports[_i].critical);
 	ck_assert_str_eq(r.reason, reports[_i].reason);
-	ck_assert_int_eq(store_write_report(dir, true, "again"), 0);
+	ck_assert_int_eq(r.follow, STORE_UNSEEN);
+	ck_assert_int_eq(store_write_report(dir, &again), 0);
 	store_read_report(dir, &r);
 	ck_assert(r.known && r.critical);
 	ck_assert_str_eq(r.reason, "again");
+	ck_assert_int_eq(r.follow, STORE_RESTARTS);
+	ck_assert_uint_eq(r.failures, 3);
 }
 END_TEST
 
