@@ -91,7 +91,7 @@ def noun_alone():
     """a noun without its verb"""
     status, _, err = vmctl('host')
     equal(status, 2)
-    equal(err, 'vmctl: "host" wants one more word: check, info or stop-vms (help: vmctl --help)\n')
+    equal(err, 'vmctl: "host" wants one more word: check or info or stop-vms (help: vmctl --help)\n')
 
 
 @test
