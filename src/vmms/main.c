@@ -125,8 +125,27 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	event_base_loopbreak(arg);
 }
 
+static void on_alive(evutil_socket_t fd, short what, void *arg)
+{
+	notify_send("WATCHDOG=1");
+}
+
+/* From the loop itself: when that stands still, vmms is what has to be started again. NULL: nobody asks. */
+static struct event *watchdog_new(struct event_base *base)
+{
+	uint64_t us = notify_watchdog_us();
+	const struct timeval every = { .tv_sec = (time_t)(us / 1000000),
+				       .tv_usec = (suseconds_t)(us % 1000000) };
+	struct event *ev = us ? event_new(base, -1, EV_PERSIST, on_alive, NULL) : NULL;
+
+	if (ev)
+		event_add(ev, &every);
+	return ev;
+}
+
 static int loop(struct vmms *v)
 {
+	struct event *watchdog = watchdog_new(v->base);
 	static const int signals[] = { SIGTERM, SIGINT };
 	struct event *events[ARRAY_SIZE(signals)];
 	int r = 0;
@@ -146,6 +165,8 @@ static int loop(struct vmms *v)
 		if (events[i])
 			event_free(events[i]);
 	}
+	if (watchdog)
+		event_free(watchdog);
 	return r;
 }
 

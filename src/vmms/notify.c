@@ -34,6 +34,16 @@ void notify_send(const char *state)
 		log_warning("the service manager does not hear: %s", strerror(errno));
 }
 
+uint64_t notify_watchdog_us(void)
+{
+	const char *us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	unsigned long long n = us ? strtoull(us, NULL, 10) : 0;
+
+	if (pid && atol(pid) != getpid())
+		return 0;
+	return n / 3;
+}
+
 int notify_listen_fd(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");

@@ -12,5 +12,10 @@
 void notify_send(const char *state);
 /* The one listening socket that was handed over, close-on-exec; -1 when there is none. */
 int notify_listen_fd(void);
+/*
+ * How often the manager wants to hear "WATCHDOG=1" (sd_watchdog_enabled(3)), a third of its patience, so that one late turn of the
+ * loop is none; 0: not at all.
+ */
+uint64_t notify_watchdog_us(void);
 
 #endif

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The systemd unit, sysusers.d and tmpfiles.d files, by systemd's own programs.
+"""The systemd units, sysusers.d and tmpfiles.d files, by systemd's own programs; what is installed; the watchdog; socket activation.
 
-usage: test_service.py VMMS UNIT SYSUSERS TMPFILES
+usage: test_service.py VMMS UNIT SYSUSERS TMPFILES BUILD PREFIX
 """
+import glob
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 
-vmms, unit, sysusers, tmpfiles = sys.argv[1:5]
+vmms, unit, sysusers, tmpfiles, build, prefix = sys.argv[1:7]
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def run(*argv):
@@ -21,14 +24,18 @@ def run(*argv):
 
 
 def the_unit(folder):
-    """the unit is one that systemd takes without a word"""
+    """the units are such that systemd takes them without a word"""
     with open(unit, encoding='utf-8') as f:
         text = f.read()
     assert re.search(r'^ExecStart=/\S+/vmms$', text, re.M), text
     copy = os.path.join(folder, 'vmms.service')
     with open(copy, 'w', encoding='utf-8') as f:
         f.write(re.sub(r'^ExecStart=\S+', f'ExecStart={os.path.abspath(vmms)}', text, flags=re.M))
-    said = [line for line in run('systemd-analyze', 'verify', '--man=no', copy).splitlines() if 'vmms' in line]
+    others = glob.glob(os.path.join(os.path.dirname(sysusers), 'vmms*.s[lo]*')) + \
+        glob.glob(os.path.join(os.path.dirname(sysusers), '*.service'))
+    copies = [shutil.copy(other, folder) for other in others]
+    assert len(copies) >= 2, copies
+    said = [line for line in run('systemd-analyze', 'verify', '--man=no', copy, *copies).splitlines() if 'vmms' in line]
     assert not said, said
 
 
@@ -54,8 +61,51 @@ def the_folders(folder):
     return None
 
 
+def the_files(folder):
+    """meson install puts each file where it belongs"""
+    env = dict(os.environ, DESTDIR=folder)
+    p = subprocess.run(['meson', 'install', '--no-rebuild', '-C', build], env=env, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=60, check=False)
+    assert p.returncode == 0, p.stdout.decode()
+    root = folder + prefix
+    found = sorted(os.path.relpath(os.path.join(at, f), root) for at, _, files in os.walk(folder) for f in files)
+    with open(os.path.join(HERE, 'installed.txt'), encoding='utf-8') as f:
+        wanted = f.read().split()
+    assert found == wanted, f'not in installed.txt: {set(found) - set(wanted)}; missing: {set(wanted) - set(found)}'
+
+
+def told(notify):
+    notify.settimeout(60)
+    return notify.recv(100)
+
+
+def the_manager(folder):
+    """vmms takes the socket that it is handed, says READY, then WATCHDOG again and again, and leaves the socket"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, socket.socket(socket.AF_UNIX) as listener:
+        notify.bind(f'{folder}/notify')
+        listener.bind(f'{folder}/socket')
+        listener.listen(5)
+        # LISTEN_PID is that of the shell, and so of what it becomes; the other two are for somebody else.
+        script = 'exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ WATCHDOG_PID=$$ exec "$@"'
+        p = subprocess.Popen(['sh', '-c', script, 'sh', vmms, '--state-dir', f'{folder}/state', '--run-dir', f'{folder}/run'],
+                             stdin=listener, stderr=subprocess.PIPE,
+                             env=dict(os.environ, NOTIFY_SOCKET=f'{folder}/notify', WATCHDOG_USEC='300000'))
+        try:
+            assert [told(notify) for _ in range(3)] == [b'READY=1', b'WATCHDOG=1', b'WATCHDOG=1']
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(f'{folder}/socket')
+                client.sendall(b'{"jsonrpc":"2.0","id":1,"method":"host.info"}\n')
+                assert b'"result"' in client.recv(4096)
+            assert not os.path.exists(f'{folder}/run/vmms.sock')
+        finally:
+            p.terminate()
+            said = p.communicate(timeout=60)[1].decode()
+        assert p.returncode == 0, said
+        assert os.path.exists(f'{folder}/socket')
+
+
 def main():
-    tests = (('systemd-analyze', the_unit), ('systemd-sysusers', the_group), ('systemd-tmpfiles', the_folders))
+    tests = (('meson', the_files), ('sh', the_manager), ('systemd-analyze', the_unit), ('systemd-sysusers', the_group), ('systemd-tmpfiles', the_folders))
     bad = 0
     print(f'1..{len(tests)}')
     for n, (tool, test) in enumerate(tests, 1):
