@@ -12,7 +12,7 @@
 #include "vmms/images.h"
 #include "vmms/nic.h"
 #include "vmms/reservations.h"
-#include "vmms/limits.h"
+#include "vmms/shares.h"
 #include "vmms/store.h"
 #include "vmms/vmms.h"
 #include "vmms/worker.h"
@@ -152,7 +152,7 @@ static int check(struct vmms *v, struct vm *vm, const struct vm_config *next,
 	if (r == 0 && names(changed, "scsi"))
 		r = images_check_once(next, e);
 	if (r == 0 && vm->worker)
-		r = limits_check_change(v, vm, next, e);
+		r = shares_check_change(v, vm, next, e);
 	if (r == 0 && names(changed, "nics"))
 		r = nic_check_macs(&v->registry, &vm->id, next, e);
 	if (r == 0 && strcmp(vm->config.name, next->name) != 0)
@@ -174,7 +174,7 @@ static void adopt(struct set *s, struct vm_config *next)
 		   vm->config.name);
 	automatic_changed(s->v, vm);
 	switch_services(s, &before);
-	limits_apply(s->v);
+	shares_apply(s->v);
 	config_done(&before);
 	set_unref(s);
 }

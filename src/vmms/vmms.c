@@ -14,7 +14,7 @@
 #include "vmms/audit.h"
 #include "vmms/automatic.h"
 #include "vmms/reservations.h"
-#include "vmms/limits.h"
+#include "vmms/shares.h"
 #include "vmms/prometheus.h"
 #include "vmms/spawn.h"
 #include "vmms/store.h"
@@ -287,7 +287,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 	} else {
 		adopt_all(v);
 		reservations_sweep(&v->registry, v->instance.state_fd);
-		limits_apply(v);
+		shares_apply(v);
 		hear_workers(v);
 		clean_run_dir(v);
 		r = serve(v, e);

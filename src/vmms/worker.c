@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "vmms/audit.h"
 #include "vmms/automatic.h"
-#include "vmms/limits.h"
+#include "vmms/shares.h"
 #include "vmms/store.h"
 #include "vmms/wait.h"
 #include "vmms/worker_priv.h"
@@ -116,7 +116,7 @@ static void leave_group(struct vmms *v, struct vm *vm)
 {
 	cgroup_drop(&v->cgroups, vm->id_text);
 	vm->grouped = false;
-	limits_apply(v);
+	shares_apply(v);
 }
 
 static uint64_t now_ms(void)
@@ -368,7 +368,7 @@ static void on_grouped(void *arg, int r)
 		audit_log_vm(LOG_LVL_WARNING, vm,
 			     "its worker has no control group, and so no limits: %s",
 			     strerror(-r));
-	limits_apply(w->v);
+	shares_apply(w->v);
 	r = spawn_open_gate(&w->gate);
 	if (r < 0) {
 		worker_fail(w, r, "its worker could not be started: %s", strerror(-r));
@@ -389,7 +389,7 @@ static void launch_or_fail(struct worker *w)
 		start_failed(w, r, why.message);
 		return;
 	}
-	limits_of(w->v, w->vm, &w->vm->limits);
+	shares_of(w->v, w->vm, &w->vm->limits);
 	cgroup_add(&w->v->cgroups, w->vm->id_text, w->vm->config.name, w->process.pid,
 		   &w->vm->limits, on_grouped, w);
 }
@@ -435,7 +435,7 @@ int worker_start(struct vmms *v, struct vm *vm, struct rpc_call *call,
 	if (!w)
 		return rpc_error_set(e, -ENOMEM, "cannot start %s: no memory",
 				     vm->config.name);
-	r = limits_check(v, vm, e);
+	r = shares_check(v, vm, e);
 	if (r == 0)
 		r = resources_open(&env, vm, &w->res, e);
 	if (r < 0) {
@@ -536,7 +536,7 @@ int worker_adopt(struct vmms *v, struct vm *vm)
 	w->adopted = true;
 	worker_is_up(w);
 	vm->grouped =
-		true; /* as far as is known; limits_apply() brings it what it is to have */
+		true; /* as far as is known; shares_apply() brings it what it is to have */
 	/* Until it says better. */
 	vm->state = vm->worker_state = VM_RUNNING;
 	vm->health = VM_OK;

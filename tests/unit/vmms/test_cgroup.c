@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
-#include "vmms/limits.h"
+#include "vmms/shares.h"
 
 #define ID "11111111-2222-3333-4444-555555555555"
 
@@ -193,9 +193,9 @@ static const struct {
 
 START_TEST(reserves_are_parts_of_weights)
 {
-	const struct limits_sum all = { weights[_i].reserved, weights[_i].weights };
+	const struct shares_sum all = { weights[_i].reserved, weights[_i].weights };
 
-	ck_assert_uint_eq(limits_weight(&all, weights[_i].reserve, weights[_i].weight),
+	ck_assert_uint_eq(shares_weight(&all, weights[_i].reserve, weights[_i].weight),
 			  weights[_i].wanted);
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/limits.h"
+#include "vmms/shares.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,12 +11,12 @@
 
 #define SLACK 1e-9 /* of sums of percents */
 
-double limits_reserve(unsigned int percent, unsigned int vps, unsigned int processors)
+double shares_reserve(unsigned int percent, unsigned int vps, unsigned int processors)
 {
 	return percent / 100.0 * vps / processors;
 }
 
-unsigned int limits_weight(const struct limits_sum *all, double reserve,
+unsigned int shares_weight(const struct shares_sum *all, double reserve,
 			   unsigned int weight)
 {
 	double rest = all->reserved < 1 ? 1 - all->reserved : 0;
@@ -50,14 +50,14 @@ static unsigned int vps_of(const struct vm *vm)
 
 static double reserve_of(const struct vm *vm, unsigned int cpus)
 {
-	return limits_reserve(vm->config.limits.cpu_reserve, vps_of(vm), cpus);
+	return shares_reserve(vm->config.limits.cpu_reserve, vps_of(vm), cpus);
 }
 
 /* Of all that run, and of `vm` in any case. */
-static struct limits_sum sum(const struct vmms *v, const struct vm *vm)
+static struct shares_sum sum(const struct vmms *v, const struct vm *vm)
 {
 	unsigned int cpus = processors();
-	struct limits_sum all = { 0 };
+	struct shares_sum all = { 0 };
 	const struct vm *other;
 
 	list_for_each (other, &v->registry.vms, link) {
@@ -80,32 +80,32 @@ static int check(const char *name, double others, double wanted, struct rpc_erro
 		name, wanted * 100, others * 100);
 }
 
-int limits_check_change(const struct vmms *v, const struct vm *vm,
+int shares_check_change(const struct vmms *v, const struct vm *vm,
 			const struct vm_config *next, struct rpc_error *e)
 {
 	unsigned int cpus = processors();
-	struct limits_sum all = sum(v, vm);
+	struct shares_sum all = sum(v, vm);
 	double before = reserve_of(vm, cpus);
-	double wanted = limits_reserve(next->limits.cpu_reserve, vps_of(vm), cpus);
+	double wanted = shares_reserve(next->limits.cpu_reserve, vps_of(vm), cpus);
 
 	return wanted <= before ? 0 : check(next->name, all.reserved - before, wanted, e);
 }
 
-int limits_check(const struct vmms *v, const struct vm *vm, struct rpc_error *e)
+int shares_check(const struct vmms *v, const struct vm *vm, struct rpc_error *e)
 {
 	double wanted = reserve_of(vm, processors());
 
 	return check(vm->config.name, sum(v, vm).reserved - wanted, wanted, e);
 }
 
-static void fill(const struct vm *vm, const struct limits_sum *all,
+static void fill(const struct vm *vm, const struct shares_sum *all,
 		 struct cgroup_limits *ret)
 {
 	const struct limits_config *l = &vm->config.limits;
 
 	*ret = (struct cgroup_limits){
 		.cpu_weight =
-			limits_weight(all, reserve_of(vm, processors()), l->cpu_weight),
+			shares_weight(all, reserve_of(vm, processors()), l->cpu_weight),
 		.memory_max = l->memory_limit,
 		.memory_low = l->memory_reserve,
 		.io_weight = l->io_weight,
@@ -114,16 +114,16 @@ static void fill(const struct vm *vm, const struct limits_sum *all,
 		ret->cpu_us = CGROUP_PERIOD_US * vps_of(vm) * l->cpu_limit / 100;
 }
 
-void limits_of(const struct vmms *v, const struct vm *vm, struct cgroup_limits *ret)
+void shares_of(const struct vmms *v, const struct vm *vm, struct cgroup_limits *ret)
 {
-	struct limits_sum all = sum(v, vm);
+	struct shares_sum all = sum(v, vm);
 
 	fill(vm, &all, ret);
 }
 
-void limits_apply(struct vmms *v)
+void shares_apply(struct vmms *v)
 {
-	struct limits_sum all = sum(v, NULL);
+	struct shares_sum all = sum(v, NULL);
 	struct vm *vm;
 
 	list_for_each (vm, &v->registry.vms, link) {

@@ -3,8 +3,8 @@
  * What of the host each VM gets: its settings, and those of the others that run, to a control group's numbers.
  * Weights: a control group knows no reserve, so that of a VM becomes a part of its weight. Thread: the event loop's.
  */
-#ifndef VMMS_LIMITS_H
-#define VMMS_LIMITS_H
+#ifndef VMMS_SHARES_H
+#define VMMS_SHARES_H
 
 #include "vmms/cgroup.h"
 
@@ -17,25 +17,25 @@ struct vmms;
  * One VM's weights against others that run. Where no VM has a reserve, its own weight; else its share of the host, in
  * 10000ths: its reserve, and by weight of what all reserves leave.
  */
-struct limits_sum {
+struct shares_sum {
 	double reserved; /* of the host, 0 to 1 */
 	uint64_t weights;
 };
 
 /* A VM's reserve as a part of a host with so many processors. */
-double limits_reserve(unsigned int percent, unsigned int vps, unsigned int processors);
-unsigned int limits_weight(const struct limits_sum *all, double reserve,
+double shares_reserve(unsigned int percent, unsigned int vps, unsigned int processors);
+unsigned int shares_weight(const struct shares_sum *all, double reserve,
 			   unsigned int weight);
 
 /* Whether the host still has what this VM reserves: 0, or -EBUSY and a line. */
-int limits_check(const struct vmms *v, const struct vm *vm,
+int shares_check(const struct vmms *v, const struct vm *vm,
 		 struct rpc_error *e) __must_check;
 /* The same for other settings of a VM that runs. */
-int limits_check_change(const struct vmms *v, const struct vm *vm,
+int shares_check_change(const struct vmms *v, const struct vm *vm,
 			const struct vm_config *next, struct rpc_error *e) __must_check;
 /* For a VM that has a worker, or is to get one. */
-void limits_of(const struct vmms *v, const struct vm *vm, struct cgroup_limits *ret);
+void shares_of(const struct vmms *v, const struct vm *vm, struct cgroup_limits *ret);
 /* Gives every running VM what it now has to have; after a start, an end, a change of settings. */
-void limits_apply(struct vmms *v);
+void shares_apply(struct vmms *v);
 
 #endif
