@@ -144,6 +144,7 @@ static int add_value(struct parse *p, const struct option *o, const char *text)
 	v.text = o->kind == OPT_PATH ? args_absolute(text) : strdup(text);
 	if (!v.text)
 		return -ENOMEM;
+	v.relative = o->kind == OPT_PATH && text[0] != '/';
 	p->args->values[p->args->nvalues++] = v;
 	return 0;
 }

@@ -33,6 +33,7 @@ struct option {
 struct arg_value {
 	const struct option *option;
 	char *text;      /* owned; a path is absolute */
+	bool relative;   /* a path that was made absolute */
 	uint64_t number; /* OPT_COUNT, OPT_SECONDS; OPT_SIZE in bytes */
 };
 

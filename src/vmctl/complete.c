@@ -137,11 +137,21 @@ struct state {
 	size_t nwords;               /* of the verb, complete */
 	const char *first;           /* of these */
 	const struct option *option; /* whose value comes next */
+	bool host;                   /* that of --host does */
 };
 
 /* One whole word of the line. */
 static void advance(struct vmctl *v, struct state *s, const char *word)
 {
+	if (s->host) {
+		v->host = word;
+		s->host = false;
+		return;
+	}
+	if (strcmp(word, "--host") == 0) {
+		s->host = true;
+		return;
+	}
 	if (s->option) {
 		if (strcmp(s->option->name, "socket") == 0)
 			v->socket = word;
@@ -164,13 +174,22 @@ static void advance(struct vmctl *v, struct state *s, const char *word)
 
 void complete(struct vmctl *v, int argc, char *const *argv)
 {
-	const char *env = getenv("VMMS_SOCKET"), *begun = argv[argc - 1];
+	const char *env = getenv("VMMS_SOCKET"), *host = getenv("VMMS_HOST"),
+		   *begun = argv[argc - 1];
 	struct state s = { 0 };
 
+	v->silent = true;
 	if (env && *env)
 		v->socket = env;
 	for (int i = 0; i + 1 < argc; i++)
 		advance(v, &s, argv[i]);
+	v->host = v->host ? v->host : host && *host ? host : NULL;
+	if (v->host && remote_parse(v->host, &v->address) < 0)
+		return;
+	if (v->host)
+		v->socket = v->address.socket[0] ? v->address.socket : NULL;
+	if (s.host)
+		return;
 	if (s.option) {
 		if (s.option->kind == OPT_PATH)
 			puts(":files");

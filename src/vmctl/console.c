@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 #include "util/cleanup.h"
@@ -26,19 +25,12 @@ static void on_signal(int signal)
 	ended = 1;
 }
 
-static int connect_to(const char *path, int *ret_fd)
+/* The socket may be one of another host; *ret_remote is then ssh. */
+static int connect_to(const struct vmctl *v, const char *path, int *ret_fd,
+		      struct remote **ret_remote)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	cleanup_fd int fd = -1;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return v->host ? remote_open(&v->address, path, true, ret_fd, ret_remote)
+		       : socket_open(path, ret_fd);
 }
 
 /* Keys to the guest: 1 to go on, 0 to leave, -errno. */
@@ -132,6 +124,7 @@ static int relay_in_raw_mode(int fd)
 int verb_console(struct vmctl *v, const struct args *a)
 {
 	bool terminal = isatty(STDIN_FILENO);
+	struct remote *remote = NULL;
 	json_auto_t *where = NULL;
 	cleanup_fd int fd = -1;
 	int r, status;
@@ -141,13 +134,14 @@ int verb_console(struct vmctl *v, const struct args *a)
 		return status;
 	if (v->json)
 		return print_json(where);
-	r = connect_to(field_text(where, "socket"), &fd);
+	r = connect_to(v, field_text(where, "socket"), &fd, &remote);
 	if (r < 0)
 		return fail(v, "%s: %s; is the VM still on? (vmctl list)",
 			    field_text(where, "socket"), strerror(-r));
 	if (terminal)
 		print_line(stderr, "Console of %s. Ctrl-] leaves.", a->words[0]);
 	r = relay_in_raw_mode(fd);
+	remote_close(remote);
 	if (r < 0)
 		return fail(v, "the console broke off: %s", strerror(-r));
 	if (terminal)

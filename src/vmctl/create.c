@@ -104,7 +104,7 @@ static int add_members(const struct vmctl *v, const struct args *a, json_t *doc)
 static int check_medium(const struct vmctl *v, const struct arg_value *drive)
 {
 	/* Only what is plainly a slip; all else, permissions too, is for vmms, which opens the file. */
-	if (access(drive->text, F_OK) == 0 || errno != ENOENT)
+	if (v->host || access(drive->text, F_OK) == 0 || errno != ENOENT)
 		return VMCTL_DONE;
 	if (strcmp(drive->option->name, "dvd") == 0)
 		return fail(v, "%s: there is no such file", drive->text);

@@ -5,7 +5,8 @@
 
 void help_all(FILE *out)
 {
-	fputs("usage: vmctl [--socket SOCKET] [--json] COMMAND …\n"
+	fputs("usage: vmctl [--host ssh://USER@HOST] [--socket SOCKET] [--json] COMMAND "
+	      "…\n"
 	      "\n"
 	      "Runs virtual machines as Hyper-V would. Commands:\n",
 	      out);

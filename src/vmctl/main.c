@@ -20,15 +20,33 @@ static bool takes_value(const char *word)
 	return strcmp(word, "--socket") == 0;
 }
 
+/* "--host URL" stands before a verb or behind it: how many words of argv it takes. */
+static int take_host(struct vmctl *v, int argc, char **argv, int at)
+{
+	if (strncmp(argv[at], "--host=", 7) == 0) {
+		v->host = argv[at] + 7;
+		return 1;
+	}
+	if (strcmp(argv[at], "--host") != 0)
+		return 0;
+	v->host = at + 1 < argc ? argv[at + 1] : "";
+	return at + 1 < argc ? 2 : 1;
+}
+
 /*
  * Takes the verb out of argv: the first word that is no option, and the one behind it where that makes a
  * known pair. line->rest must have room for argc words.
  */
-static void find_verb(int argc, char **argv, struct line *line)
+static void find_verb(struct vmctl *v, int argc, char **argv, struct line *line)
 {
 	for (int i = 1; i < argc; i++) {
 		bool option = argv[i][0] == '-';
+		int host = take_host(v, argc, argv, i);
 
+		if (host) {
+			i += host - 1;
+			continue;
+		}
 		if (!option && !line->first) {
 			line->first = argv[i];
 			if (i + 1 < argc && verb_is_noun(argv[i]) &&
@@ -101,9 +119,48 @@ static void set_globals(struct vmctl *v, const struct args *a)
 	struct winsize size;
 
 	v->json = args_has(a, "json");
-	v->socket = socket ? socket->text : env && *env ? env : default_socket();
+	if (v->host)
+		v->socket = socket                 ? socket->text
+			    : v->address.socket[0] ? v->address.socket
+						   : NULL;
+	else
+		v->socket = socket ? socket->text : env && *env ? env : default_socket();
 	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		v->width = size.ws_col;
+}
+
+/* Where --host or $VMMS_HOST leads; a status. */
+static int find_host(struct vmctl *v)
+{
+	const char *env = getenv("VMMS_HOST");
+
+	/* ssh may bring the variable along. */
+	if (!v->host && v->verb->run != verb_proxy)
+		v->host = env && *env ? env : NULL;
+	if (!v->host || remote_parse(v->host, &v->address) == 0)
+		return VMCTL_DONE;
+	return fail_usage(v, "--host wants ssh://[USER@]HOST[:PORT][/SOCKET], not \"%s\"",
+			  v->host);
+}
+
+/* Files are those of the host that vmms is on, whose folders this vmctl does not know. */
+static int check_paths(const struct vmctl *v, const struct args *a)
+{
+	for (size_t i = 0; i < a->nvalues; i++) {
+		if (a->values[i].relative)
+			return fail_usage(v,
+					  "--%s: with --host a file is one of that host, "
+					  "and wants its path from / on",
+					  a->values[i].option->name);
+	}
+	for (size_t i = 0; i < a->nwords; i++) {
+		if (v->verb->kinds[i] == WORD_FILE && a->words[i][0] != '/')
+			return fail_usage(v,
+					  "\"%s\": with --host a file is one of that "
+					  "host, and wants its path from / on",
+					  a->words[i]);
+	}
+	return VMCTL_DONE;
 }
 
 static int run_parsed(struct vmctl *v, const struct args *a)
@@ -119,6 +176,11 @@ static int run_parsed(struct vmctl *v, const struct args *a)
 		return fail_usage(v, "it wants %s", v->verb->words);
 	if (a->nwords > want)
 		return fail_usage(v, "\"%s\" is one word too many", a->words[want]);
+	status = find_host(v);
+	if (status == VMCTL_DONE && v->host)
+		status = check_paths(v, a);
+	if (status)
+		return status;
 	set_globals(v, a);
 	status = v->verb->run(v, a);
 	call_done(v);
@@ -200,7 +262,7 @@ int main(int argc, char **argv)
 	line.rest = calloc((size_t)argc + 1, sizeof(*line.rest));
 	if (!line.rest)
 		return fail(&v, "out of memory");
-	find_verb(argc, argv, &line);
+	find_verb(&v, argc, argv, &line);
 	status = dispatch(&v, &line);
 	free(line.rest);
 	/* What could not be written (a full disk, a closed pipe) must not look done. */

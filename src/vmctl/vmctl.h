@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include "util/macros.h"
 #include "vmctl/args.h"
+#include "vmctl/remote.h"
 
 #define VMCTL_SOCKET "/run/vmms/vmms.sock"
 
@@ -21,7 +22,12 @@ struct rpc_client;
 
 struct vmctl {
 	const struct verb *verb;
-	const char *socket;
+	const char *
+		socket; /* a path; with `host` one of that host, NULL: where vmms of that host is */
+	const char *host; /* --host as given; NULL: this one */
+	struct remote_address address;
+	struct remote *remote; /* of `client` */
+	bool silent;           /* completes: ssh is not to ask anything */
 	bool json;
 	unsigned int
 		width; /* of the terminal in columns; 0 when standard output is none */
@@ -84,6 +90,10 @@ int call(struct vmctl *v, const char *method, json_t *params, json_t **ret) __mu
 int call_quiet(struct vmctl *v, const char *method, json_t *params,
 	       json_t **ret) __must_check;
 void call_done(struct vmctl *v);
+/* Connects to a Unix socket of this host. -errno. */
+int socket_open(const char *path, int *ret_fd) __must_check;
+/* Why v->socket does not answer, and what to do; VMCTL_FAILED. */
+int fail_to_connect(const struct vmctl *v, int r);
 
 /* print.c: a JSON document on standard output; an exit status. */
 int print_json(const json_t *doc);
@@ -142,6 +152,7 @@ int verb_disk_resize(struct vmctl *v, const struct args *a);
 int verb_dvd_insert(struct vmctl *v, const struct args *a);
 int verb_dvd_eject(struct vmctl *v, const struct args *a);
 int verb_perf(struct vmctl *v, const struct args *a);
+int verb_proxy(struct vmctl *v, const struct args *a);
 int verb_host_check(struct vmctl *v, const struct args *a);
 int verb_host_info(struct vmctl *v, const struct args *a);
 int verb_host_stop_vms(struct vmctl *v, const struct args *a);

@@ -3,7 +3,7 @@
 """Wrong use: one line that says what is wrong, on standard error, and the right exit status."""
 from cli import FakeVmms, equal, main, test, verbs, vmctl
 
-WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'host stop-vms': [], 'job list': [],
+WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'proxy': [], 'host stop-vms': [], 'job list': [],
          'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
          'vhd set-parent': ['a.vhdx', 'b.vhdx'],
          'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'], 'nic set': ['web1', '0'],
@@ -66,7 +66,7 @@ def unknown_vm():
     """each verb that names a VM passes on what vmms says of an unknown one"""
     error = {'error': {'code': -32001, 'message': 'there is no VM "web1"', 'data': {'errno': 'ENOENT'}}}
     for verb in verbs():
-        if words(verb) and verb.split()[0] not in ('vhd', 'job'):
+        if words(verb) and verb.split()[0] not in ('vhd', 'job', 'perf'):
             methods = [f'vm.{v}' for v in 'create show start stop restart pause resume console set delete wait log'.split()]
             methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject', 'nic.add', 'nic.set', 'nic.remove']
             with FakeVmms({m: error for m in methods}) as fake:

@@ -15,6 +15,7 @@ LAB_LONGEST = ['test_boot.py', 'test_chain.py', 'test_crash.py', 'test_time.py',
 # Beyond what the tests themselves allow (lablib.TEST_SECONDS): they say more.
 LAB_SECONDS = 2700
 QUICKSTART_SECONDS = 900
+PACKAGE_SECONDS = 900
 
 
 class Context:
@@ -144,6 +145,14 @@ def quickstart(context):
     return result
 
 
+def package(context):
+    """The Debian package, from the tree as git has it."""
+    if subprocess.run([os.path.join(context.root, 'tools/need-packages'), 'package'], check=False).returncode:
+        return skip('package', 'packages that make packages are missing (above)')
+    script = os.path.join(context.root, 'tests/package/test_package.py')
+    return programs.run_all('package', [programs.Program('package', [script], timeout=PACKAGE_SECONDS)], context.logs)
+
+
 # name, what it is, how it runs
 SUITES = [
     ('lint', 'the house rules: floors, format, licences', meson_suite('lint', ['asan'], compiled=False)),
@@ -154,5 +163,6 @@ SUITES = [
     ('tsan', 'the tests where threads meet, with ThreadSanitizer', tsan),
     ('fuzz', f'every decoder, {FUZZ_SECONDS} s each (FUZZ_SECONDS)', fuzz),
     ('quickstart', 'the first commands of the README, with the build that they make', quickstart),
+    ('package', 'the Debian package: made, checked by lintian', package),
     ('lab', 'stock Debian kernels on an emulated KVM host', lab),
 ]
