@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 
 #include "sandbox/sandbox_priv.h"
@@ -79,8 +80,8 @@ const struct call calls[] = {
 	IOCTL(MAIN | VP, KVM_GET_TSC_KHZ),
 	IOCTL(MAIN | VP, KVM_SET_MP_STATE),
 	IOCTL(MAIN | VP, KVM_SET_DEVICE_ATTR),
-	IOCTL(ALL, KVM_SIGNAL_MSI),
-	IOCTL(ALL, KVM_IRQ_LINE),
+	IOCTL(WORKER, KVM_SIGNAL_MSI),
+	IOCTL(WORKER, KVM_IRQ_LINE),
 	{ MAIN | VP, SCMP_SYS(tgkill), OWN, 0, 0, 0 },
 
 	/* Images and the engines that move their bytes. */
@@ -181,6 +182,44 @@ const struct call calls[] = {
 	IOCTL(BASE, TCGETS),
 	IOCTL(BASE, TCSETS),
 	CALL_MASKED(BASE, ioctl, 1, 0xff00u, KVM_REQUESTS),
+
+	/*
+	 * vmnat: frames on the socket that it has; libslirp's own sockets, of the Internet's families alone; the resolver's file, which it looks at again
+	 * and again and may open for reading, where no other is.
+	 */
+	CALL_IS(NAT, socket, 0, AF_INET),
+	CALL_IS(NAT, socket, 0, AF_INET6),
+	{ NAT, SCMP_SYS(socket), FAILS_IF, 0, AF_UNIX, EAFNOSUPPORT },
+	CALL(NAT, bind),
+	CALL(NAT, connect),
+	CALL(NAT, listen),
+	CALL(NAT, accept),
+	CALL(NAT, accept4),
+	CALL(NAT, shutdown),
+	CALL(NAT, sendto),
+	CALL(NAT, recvfrom),
+	CALL(NAT, sendmsg),
+	CALL(NAT, recvmsg),
+	CALL(NAT, getsockname),
+	CALL(NAT, getpeername),
+	CALL(NAT, getsockopt),
+	CALL(NAT, setsockopt),
+	CALL(NAT, poll),
+	CALL(NAT, ppoll),
+	CALL(NAT, writev),
+	CALL(NAT, lseek),
+	CALL(NAT, fstat),
+	CALL(NAT, stat),
+	CALL(NAT, newfstatat),
+	CALL_IS(NAT, openat, 2, O_RDONLY),
+	CALL_IS(NAT, fcntl, 1, F_GETFD),
+	CALL_IS(NAT, fcntl, 1, F_SETFD),
+	CALL_IS(NAT, fcntl, 1, F_GETFL),
+	CALL_IS(NAT, fcntl, 1, F_SETFL),
+	IOCTL(NAT, FIONBIO),
+	IOCTL(NAT, FIONREAD),
+	IOCTL(NAT, TCGETS),
+	IOCTL(NAT, SIOCGIFINDEX),
 
 #if SANDBOX_SANITIZER
 	/* Reports, the search for leaks (which attaches to its own process from another), the shadow. */

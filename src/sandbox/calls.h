@@ -2,7 +2,8 @@
 /*
  * The system calls that each kind of thread may make: what gen.c compiles, and the text that docs/security.md is held to. A call is named
  * where the first thread that needs it is; "base" is what is allowed between sandbox_enter() and sandbox_tighten(), on top of all others'.
- * Nothing that takes a path, makes a process or a socket, or acts on another process is on any of them.
+ * Nothing that takes a path, makes a process or a socket, or acts on another process is on any of them; but vmnat's, which makes Internet sockets and
+ * looks at the one file that it is left.
  */
 #ifndef SANDBOX_CALLS_H
 #define SANDBOX_CALLS_H
@@ -17,9 +18,11 @@ enum {
 	VP = 4,
 	VSP = 8,
 	IO = 16,
+	NAT = 32, /* vmnat: one thread, one list from the start */
 	LOOP = MAIN | VSP,
 	DISK = MAIN | VSP | IO, /* the main thread opens images, also while the VM runs */
-	ALL = MAIN | VP | VSP | IO,
+	WORKER = MAIN | VP | VSP | IO,
+	ALL = WORKER | NAT,
 };
 
 /* On what condition. */

@@ -40,6 +40,7 @@ int filter_add(enum filter_stage stage)
 		[FILTER_VP] = { list_vp, ARRAY_SIZE(list_vp) },
 		[FILTER_VSP] = { list_vsp, ARRAY_SIZE(list_vsp) },
 		[FILTER_IO] = { list_io, ARRAY_SIZE(list_io) },
+		[FILTER_NAT] = { list_nat, ARRAY_SIZE(list_nat) },
 	};
 	struct sock_filter code[GEN_MOST];
 	struct sock_fprog prog = { .len = (unsigned short)lists[stage].n,

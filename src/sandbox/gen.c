@@ -132,12 +132,13 @@ static void names(void)
 int main(void)
 {
 	printf("/* Made by gen.c from calls.c. */\n");
-	list("base", BASE | ALL);
+	list("base", BASE | WORKER);
 	bare_list();
-	list("main", MAIN | ALL);
+	list("main", MAIN | WORKER);
 	list("vp", VP);
 	list("vsp", VSP);
 	list("io", IO);
+	list("nat", NAT);
 	names();
 	return ferror(stdout) || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

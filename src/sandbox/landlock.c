@@ -6,6 +6,8 @@
  * Source: Linux Documentation/userspace-api/landlock.rst; the numbers of versions 3 to 6 are not in the headers of Debian 12.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -44,8 +46,24 @@ static size_t attr_size(long abi)
 	return abi >= 4 ? 16 : 8;
 }
 
+/* One file that may be read; none is no error. */
+static int allow_reading(int ruleset, const char *path)
+{
+	cleanup_fd int fd = open(path, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = { .allowed_access =
+							   LANDLOCK_ACCESS_FS_READ_FILE,
+						   .parent_fd = fd };
+
+	if (fd < 0)
+		return 0;
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
+		       0u) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* PR_SET_NO_NEW_PRIVS is set. */
-int landlock_enter(void)
+int landlock_enter(const char *resolver)
 {
 	long abi =
 		syscall(SYS_landlock_create_ruleset, NULL, 0ul, CREATE_RULESET_VERSION);
@@ -55,7 +73,11 @@ int landlock_enter(void)
 	if (abi < 1)
 		return -EOPNOTSUPP;
 	attr = everything(abi);
+	if (resolver)
+		attr.handled_access_net = 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0u);
+	if (fd >= 0 && resolver && allow_reading(fd, resolver) < 0)
+		return -errno;
 	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0u) < 0)
 		return errno == ENOSYS || errno == EOPNOTSUPP ? -EOPNOTSUPP : -errno;
 	return 0;

@@ -5,15 +5,20 @@
  * covers it for good, because nothing here can unmount or chroot any more.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sandbox/sandbox_priv.h"
+#include "util/cleanup.h"
+#include "util/io.h"
 
 /* Any folder that each host has. */
 #define PLACE "/tmp"
+#define RESOLVER_MAX (32u << 10)
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 static int cover(void)
@@ -34,16 +39,43 @@ static int sanitizer_proc(void)
 	return 0;
 }
 
-int root_empty(void)
+/* The file's copy, in the root to be, under the same name. */
+static int copy_resolver(const char *path, const char *text, size_t len)
 {
+	char to[sizeof(PLACE) + 64];
+	int fd, r;
+
+	if (mkdir(PLACE "/etc", 0555) < 0)
+		return -errno;
+	snprintf(to, sizeof(to), PLACE "%s", path);
+	fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return -errno;
+	r = io_write_all(fd, text, len);
+	close(fd);
+	return r;
+}
+
+int root_empty(const char *resolver)
+{
+	cleanup_free char *text = NULL;
+	size_t len = 0;
 	int r;
+
+	/* A host without one has no names to look up. */
+	if (resolver && io_read_file(AT_FDCWD, resolver, RESOLVER_MAX, &text, &len) < 0)
+		text = NULL;
 
 	/* First, or what follows would be seen in the host's own mount namespace. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", PLACE, "tmpfs", FLAGS,
-		  SANDBOX_SANITIZER ? "mode=0555" : "mode=0555,nr_inodes=1") < 0)
+		  SANDBOX_SANITIZER ? "mode=0555"
+		  : text            ? "mode=0555,nr_inodes=3,nr_blocks=16"
+				    : "mode=0555,nr_inodes=1") < 0)
 		return -errno;
 	r = sanitizer_proc();
+	if (r == 0 && text)
+		r = copy_resolver(resolver, text, len);
 	if (r < 0)
 		return r;
 	if (chdir(PLACE) < 0)

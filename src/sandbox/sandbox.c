@@ -99,17 +99,17 @@ static int map_user(uid_t uid, gid_t gid)
 	return r == 0 ? write_file("/proc/self/gid_map", map) : r;
 }
 
-pid_t sandbox_fork(enum sandbox_mode mode)
+pid_t sandbox_fork(enum sandbox_mode mode, bool host_network)
 {
+	unsigned long flags = clone_flags(mode) & ~(host_network ? CLONE_NEWNET : 0ul);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	pid_t pid;
 
-	if (!clone_flags(mode))
+	if (!flags)
 		pid = fork();
 	else
-		pid = (pid_t)syscall(SYS_clone, clone_flags(mode) | SIGCHLD, NULL, NULL,
-				     NULL, 0ul);
+		pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, 0ul);
 	if (pid == 0 && mode == SANDBOX_USER && map_user(uid, gid) < 0)
 		_exit(SANDBOX_EXIT);
 	return pid < 0 ? -errno : pid;
@@ -117,7 +117,7 @@ pid_t sandbox_fork(enum sandbox_mode mode)
 
 static int try_root(uid_t uid)
 {
-	return root_empty();
+	return root_empty(NULL);
 }
 
 static int try_user(uid_t uid)
@@ -130,7 +130,7 @@ static int try_user(uid_t uid)
 /* Whether a child can do it. */
 static int try(enum sandbox_mode mode, int (*fn)(uid_t uid), uid_t uid)
 {
-	pid_t pid = sandbox_fork(mode);
+	pid_t pid = sandbox_fork(mode, false);
 	int status;
 
 	if (pid < 0)
@@ -169,7 +169,7 @@ static int enter(const struct sandbox_params *params, struct sandbox_missing *re
 
 	read_ahead();
 	if (params->mode != SANDBOX_BARE)
-		r = root_empty();
+		r = root_empty(params->resolver);
 	else if (chdir("/") < 0)
 		r = -errno;
 	if (r == 0)
@@ -177,12 +177,12 @@ static int enter(const struct sandbox_params *params, struct sandbox_missing *re
 	if (r == 0)
 		r = privileges_drop(params);
 	if (r == 0)
-		r = landlock_enter();
+		r = landlock_enter(params->resolver);
 	ret->landlock = r == -EOPNOTSUPP;
 	if (r == 0 || ret->landlock)
 		r = trap_install();
 	if (r == 0)
-		r = filter_add(FILTER_BASE);
+		r = filter_add(params->resolver ? FILTER_NAT : FILTER_BASE);
 	if (r == 0 && params->mode == SANDBOX_BARE)
 		r = filter_add(FILTER_BARE);
 	return r;

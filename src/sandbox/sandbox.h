@@ -4,6 +4,7 @@
  * it may reach. Two sides:
  *
  *   vmms     sandbox_probe() once ─► spawn_gated(): the child is made in namespaces of its own
+ *            (of which vmnat, that is to reach the host's network, keeps that one)
  *   process  sandbox_enter() first thing in main, one thread, nothing foreign read yet: empty root, user, capabilities,
  *            Landlock, limits, the first system call list
  *            sandbox_tighten() once memory is mapped and disks are handed over: the second list
@@ -49,9 +50,9 @@ int sandbox_uid_parse(const char *text, uid_t *ret) __must_check;
 
 /*
  * fork(2) into the namespaces of this mode: 0 in the child, its pid, or -errno. In a user namespace the child is root, which
- * is the user that vmms is, so that exec keeps the capabilities that sandbox_enter() needs.
+ * is the user that vmms is, so that exec keeps the capabilities that sandbox_enter() needs. `host_network`: without a network namespace.
  */
-pid_t sandbox_fork(enum sandbox_mode mode) __must_check;
+pid_t sandbox_fork(enum sandbox_mode mode, bool host_network) __must_check;
 
 struct sandbox_host {
 	enum sandbox_mode mode; /* FULL, USER or BARE */
@@ -67,6 +68,8 @@ void sandbox_probe(uid_t uid, struct sandbox_host *ret);
 struct sandbox_params {
 	enum sandbox_mode mode;
 	uid_t uid; /* becomes its user and group; SANDBOX_NO_UID: stays who it is */
+	/* vmnat's: it may make sockets, and read the copy of this one file at the same path; it has one list, and no threads. NULL: no such thing. */
+	const char *resolver;
 };
 
 /* What of it this host did not have; for one line in a log. */

@@ -17,12 +17,15 @@
 #define SANDBOX_SANITIZER 0
 #endif
 
-/* root.c: an empty file system as root, in the mount namespace that the process has for itself. */
-int root_empty(void) __must_check;
+/*
+ * root.c: an empty file system as root, in the mount namespace that the process has for itself. `resolver`: with a copy of this one file (of
+ * /etc), as it is now, if there is one.
+ */
+int root_empty(const char *resolver) __must_check;
 /* privileges.c: no user of the host's, no capability, none to be had. */
 int privileges_drop(const struct sandbox_params *params) __must_check;
-/* landlock.c: -EOPNOTSUPP where the kernel has none. */
-int landlock_enter(void) __must_check;
+/* landlock.c: -EOPNOTSUPP where the kernel has none. `resolver`: this file may be read, and TCP is free. */
+int landlock_enter(const char *resolver) __must_check;
 /* rlimits.c */
 int rlimits_set(const struct sandbox_params *params) __must_check;
 
@@ -32,7 +35,8 @@ enum filter_stage {
 	FILTER_MAIN,
 	FILTER_VP,
 	FILTER_VSP,
-	FILTER_IO
+	FILTER_IO,
+	FILTER_NAT
 };
 
 /* filter.c: adds a list to those of the calling thread. */

@@ -17,6 +17,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "vmms/confine.h"
 #include "vmms/registry.h"
 #include "vmms/spawn.h"
 
@@ -26,6 +27,8 @@
 
 struct child {
 	struct process process;
+	struct confine *confine; /* outlives it */
+	uid_t uid;
 	struct event *ev;
 };
 
@@ -35,6 +38,7 @@ static void child_free(struct child *c)
 		event_free(c->ev);
 	if (c->process.pidfd >= 0)
 		close(c->process.pidfd);
+	confine_give_uid(c->confine, c->uid);
 	free(c);
 }
 
@@ -85,12 +89,12 @@ static int check_forward(const struct nic_forward *f, struct rpc_error *e)
 			     f->udp ? "UDP" : "TCP", f->port, address, strerror(errno));
 }
 
-#define ARGV_MAX (8 + 2 * CONFIG_FORWARDS_MAX)
+#define ARGV_MAX (8 + 2 * CONFIG_FORWARDS_MAX + CONFINE_ARGS)
 #define FORWARD_TEXT 48
 
 static void fill_argv(const struct settings *s, const char *name,
-		      const struct nic_config *nic, const char **argv,
-		      char (*texts)[FORWARD_TEXT])
+		      const struct nic_config *nic, const struct confine_args *sandbox,
+		      const char **argv, char (*texts)[FORWARD_TEXT])
 {
 	size_t n = 0;
 
@@ -111,24 +115,31 @@ static void fill_argv(const struct settings *s, const char *name,
 		argv[n++] = "--forward";
 		argv[n++] = texts[i];
 	}
+	for (size_t i = 0; sandbox->argv[i]; i++)
+		argv[n++] = sandbox->argv[i];
 	argv[n] = NULL;
 }
 
-static int launch(struct event_base *base, const struct spawn *spawn)
+/* The user is the child's from here on. */
+static int launch(const struct nic_env *env, uid_t uid, const struct spawn *spawn)
 {
 	struct child *c = calloc(1, sizeof(*c));
 	cleanup_fd int gate = -1;
 	int r;
 
-	if (!c)
+	if (!c) {
+		confine_give_uid(env->confine, uid);
 		return -ENOMEM;
+	}
 	c->process.pidfd = -1;
+	c->confine = env->confine;
+	c->uid = uid;
 	r = spawn_gated(spawn, &c->process, &gate);
 	if (r < 0) {
 		child_free(c);
 		return r;
 	}
-	r = follow(base, c);
+	r = follow(env->base, c);
 	if (r == 0)
 		r = spawn_open_gate(&gate);
 	if (r < 0) {
@@ -145,8 +156,11 @@ static int open_user(const struct nic_env *env, const struct nic_config *nic, in
 	char texts[CONFIG_FORWARDS_MAX][FORWARD_TEXT], name[CONFIG_NAME_SIZE + 16];
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC), near = -1, far = -1;
 	const struct settings *s = env->settings;
+	struct confine_args sandbox;
 	const char *argv[ARGV_MAX];
+	struct guid instance;
 	int fds[2], r;
+	uid_t uid;
 
 	for (size_t i = 0; i < nic->forward_count; i++) {
 		r = check_forward(&nic->forwards[i], e);
@@ -161,10 +175,19 @@ static int open_user(const struct nic_env *env, const struct nic_config *nic, in
 	near = fds[0];
 	far = fds[1];
 	snprintf(name, sizeof(name), "%s/%u", env->vm->name, nic->number);
-	fill_argv(s, name, nic, argv, texts);
-	r = launch(env->base,
+	config_nic_instance(env->vm_id, nic->number, &instance);
+	r = confine_take_uid(env->confine, &instance, &uid);
+	if (r < 0)
+		return rpc_error_set(
+			e, r,
+			"all users for workers are in use; make \"worker_uids\" wider");
+	confine_args(env->confine, uid, &sandbox);
+	fill_argv(s, name, nic, &sandbox, argv, texts);
+	r = launch(env, uid,
 		   &(struct spawn){ .argv = argv,
-				    .fds = { null, env->log_fd, env->log_fd, far } });
+				    .fds = { null, env->log_fd, env->log_fd, far },
+				    .sandbox = env->confine->host.mode,
+				    .host_network = true });
 	if (r < 0)
 		return rpc_error_set(e, r, "no vmnat could be started: %s", strerror(-r));
 	*ret_fd = take_fd(&near);

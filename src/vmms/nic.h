@@ -9,8 +9,10 @@
 
 #include "config/config.h"
 #include "rpc/error.h"
+#include "util/guid.h"
 #include "vmms/settings.h"
 
+struct confine;
 struct event_base;
 struct registry;
 
@@ -26,6 +28,8 @@ struct nic_fds {
 struct nic_env {
 	struct event_base *base;
 	const struct settings *settings;
+	struct confine *confine;
+	const struct guid *vm_id;
 	const struct vm_config *vm;
 	int log_fd; /* the VM's log, where vmnat's lines go */
 };

@@ -239,7 +239,8 @@ static void run(const struct change *what, struct nic_fds *fds, struct vm_config
 static int open_fds(struct vmms *v, const struct vm *vm, const struct nic_config *nic,
 		    struct nic_fds *ret, struct rpc_error *e)
 {
-	struct nic_env env = { v->base, &v->settings, &vm->config, -1 };
+	struct nic_env env = { v->base, &v->settings, &v->confine,
+			       &vm->id, &vm->config,  -1 };
 	cleanup_fd int dir = -1, log = -1;
 
 	if (store_open(v->instance.state_fd, &vm->id, &dir) == 0)

@@ -40,6 +40,7 @@ struct resources_env {
 	const struct instance *instance;
 	const struct registry *registry;
 	struct event_base *base;
+	struct confine *confine;
 };
 
 int resources_open(const struct resources_env *env, const struct vm *vm,

@@ -105,7 +105,7 @@ int spawn_gated(const struct spawn *s, struct process *ret, int *ret_gate)
 
 	if (pipe2(gate, O_CLOEXEC) < 0)
 		return -errno;
-	p.pid = sandbox_fork(s->sandbox);
+	p.pid = sandbox_fork(s->sandbox, s->host_network);
 	if (p.pid == 0) {
 		close(gate[1]);
 		child(s, gate[0]);

@@ -17,6 +17,7 @@ struct spawn {
 	int fds[SPAWN_FDS_MAX];  /* become 0, 1, 2, 3; -1: that one is closed */
 	enum sandbox_mode
 		sandbox; /* it is made in the namespaces of this mode; the rest is its own doing */
+	bool host_network; /* but not in one without network */
 };
 
 struct process {

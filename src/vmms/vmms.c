@@ -25,12 +25,13 @@
 #define HEAR_SECONDS 3
 #define OUT_MAX (4u << 20) /* a list of a thousand VMs and the events since */
 
-struct resources_env vmms_resources_env(const struct vmms *v)
+struct resources_env vmms_resources_env(struct vmms *v)
 {
 	return (struct resources_env){ .settings = &v->settings,
 				       .instance = &v->instance,
 				       .registry = &v->registry,
-				       .base = v->base };
+				       .base = v->base,
+				       .confine = &v->confine };
 }
 
 /* ---- changes ---- */

@@ -47,7 +47,7 @@ void vmms_done(struct vmms *v);
 /* After a change: a mask of enum vm_change. */
 void vmms_changed(struct vmms *v, struct vm *vm, int mask);
 /* What workers and images need of the daemon. */
-struct resources_env vmms_resources_env(const struct vmms *v);
+struct resources_env vmms_resources_env(struct vmms *v);
 
 /* The method's VM by its "vm" param; NULL when the call was answered with an error. */
 struct vm *vmms_find(struct vmms *v, struct rpc_call *call);

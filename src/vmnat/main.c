@@ -3,21 +3,20 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "sandbox/sandbox.h"
 #include "util/log.h"
 #include "vmnat/nat.h"
 
 #define FORWARDS_MAX 16
-#define NOBODY 65534u
+#define RESOLVER \
+	"/etc/resolv.conf" /* which libslirp reads for a guest that asks for names */
 #define USAGE 2
 
 struct options {
@@ -26,6 +25,7 @@ struct options {
 	bool host_loopback;
 	struct nat_forward forwards[FORWARDS_MAX];
 	size_t forward_count;
+	struct sandbox_params sandbox;
 };
 
 /* PROTOCOL,ADDRESS,PORT,GUEST_PORT: as vmms writes them, who has checked them. */
@@ -48,6 +48,36 @@ static int parse_forward(const char *text, struct nat_forward *ret)
 	return 0;
 }
 
+static int add_forward(const char *text, struct options *o)
+{
+	return o->forward_count < FORWARDS_MAX
+		       ? parse_forward(text, &o->forwards[o->forward_count++])
+		       : -EINVAL;
+}
+
+static int parse_option(int c, struct options *o)
+{
+	switch (c) {
+	case 'd':
+		o->fd = atoi(optarg);
+		return 0;
+	case 'n':
+		o->name = optarg;
+		return 0;
+	case 'l':
+		o->host_loopback = true;
+		return 0;
+	case 'f':
+		return add_forward(optarg, o);
+	case 's':
+		return sandbox_mode_parse(optarg, &o->sandbox.mode);
+	case 'u':
+		return sandbox_uid_parse(optarg, &o->sandbox.uid);
+	default:
+		return -EINVAL;
+	}
+}
+
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option known[] = {
@@ -55,44 +85,22 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "name", required_argument, NULL, 'n' },
 		{ "host-loopback", no_argument, NULL, 'l' },
 		{ "forward", required_argument, NULL, 'f' },
+		{ "sandbox", required_argument, NULL, 's' },
+		{ "uid", required_argument, NULL, 'u' },
 		{ NULL },
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
-		if (c == 'd')
-			o->fd = atoi(optarg);
-		else if (c == 'n')
-			o->name = optarg;
-		else if (c == 'l')
-			o->host_loopback = true;
-		else if (c != 'f' || o->forward_count == FORWARDS_MAX ||
-			 parse_forward(optarg, &o->forwards[o->forward_count++]) < 0)
+		if (parse_option(c, o) < 0)
 			return -EINVAL;
 	}
 	return o->fd < 0 || !o->name || optind < argc ? -EINVAL : 0;
 }
 
-/*
- * What a guest's frames could make libslirp do must find little: no privileges, no new ones, no other process to trace. It keeps the host's network, which is what it is for, and reads /etc/resolv.conf.
- */
-static int give_up_privileges(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-	     setresuid(NOBODY, NOBODY, NOBODY) < 0))
-		return -errno;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return -errno;
-	setrlimit(RLIMIT_CORE, &none);
-	return 0;
-}
-
 static int serve(const struct options *o)
 {
+	struct sandbox_missing missing;
 	struct nat *n;
 	int r = nat_new(o->fd, o->host_loopback, &n);
 
@@ -108,8 +116,9 @@ static int serve(const struct options *o)
 			log_err("port %u of the host cannot be forwarded: %s", f->port,
 				strerror(-r));
 	}
+	/* What ports of the host it is to have needed privileges; from here on a guest's frames come. */
 	if (r == 0)
-		r = give_up_privileges();
+		r = sandbox_enter(&o->sandbox, &missing);
 	if (r == 0)
 		r = nat_run(n);
 	if (r < 0)
@@ -120,13 +129,17 @@ static int serve(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .fd = -1 };
+	struct options o = { .fd = -1,
+			     .sandbox = { .mode = SANDBOX_BARE,
+					  .uid = SANDBOX_NO_UID,
+					  .resolver = RESOLVER } };
 	char process[512];
 
 	if (parse_options(argc, argv, &o) < 0) {
 		fprintf(stderr,
 			"usage: vmnat --fd FD --name NAME [--host-loopback] [--forward "
-			"tcp|udp,ADDRESS,PORT,GUEST_PORT]...\n");
+			"tcp|udp,ADDRESS,PORT,GUEST_PORT]... [--sandbox MODE] [--uid "
+			"N]\n");
 		return USAGE;
 	}
 	snprintf(process, sizeof(process), "vmnat/%s", o.name);

@@ -207,9 +207,13 @@ int nat_run(struct nat *n)
 		ready = poll(n->polls, (nfds_t)n->poll_count, (int)timer_ms(n, ms));
 		if (ready < 0 && errno != EINTR)
 			return -errno;
-		if (ready > 0 && n->polls[0].revents)
-			r = take_frames(n);
+		/* First, for it tells libslirp the time: what a frame began at the time of the last turn would be too old at once. */
 		slirp_pollfds_poll(n->slirp, ready < 0, get_events, n);
+		if (ready > 0 && n->polls[0].revents) {
+			r = take_frames(n);
+			/* No sockets; what the frames had it queue goes out. */
+			slirp_pollfds_poll(n->slirp, true, get_events, n);
+		}
 		run_timers(n);
 	}
 	return r == -EPIPE || r == -ECONNRESET ? 0 : r;

@@ -3,7 +3,7 @@
  * A worker built to misbehave: it enters the sandbox as vmwp does, and then does one thing that it must not. Each is the bare
  * system call, as code of an attacker's would make it.
  * usage: misbehave ACT THREAD FILE PID --sandbox MODE [--uid N]
- * THREAD is base (before it is tightened), main, vp, vsp or io; FILE somebody else's image, FILE.sock a listening socket;
+ * THREAD is base (before it is tightened), main, vp, vsp or io, or nat for a vmnat; FILE somebody else's image, FILE.sock a listening socket;
  * PID another process. When the call came back, "returned R ERRNO" is written to descriptor 3.
  */
 #include <errno.h>
@@ -260,6 +260,8 @@ int main(int argc, char **argv)
 		p.fn = strcmp(acts[i].name, argv[1]) == 0 ? acts[i].fn : p.fn;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		p.kind = strcmp(kinds[i], argv[2]) == 0 ? (enum sandbox_thread)i : p.kind;
+	if (strcmp(argv[2], "nat") == 0)
+		params.resolver = "/etc/resolv.conf";
 	file = argv[3];
 	other = atoi(argv[4]);
 	spare_socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
