@@ -229,17 +229,17 @@ class Qemu:
     }
 
     def __init__(self, space, kernel, machine="q35", cpus=1, mem=256, disks=(), cmdline="", quiet=True):
-        """disks: pairs of QEMU's device ("virtio-blk" or "virtio-scsi") and a raw file."""
+        """disks: QEMU's device ("virtio-blk" or "virtio-scsi"), a file, and its format if that is not raw."""
         self.paths = images(kernel)
         suffix = "-device" if machine == "microvm" else "-pci"
         argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host"] + self.MACHINES[machine]
         argv += ["-smp", str(cpus), "-m", str(mem), "-display", "none", "-no-reboot"]
         argv += ["-kernel", self.paths["vmlinuz"], "-initrd", self.paths["initrd-virtio"]]
         argv += ["-append", "console=ttyS0 panic=-1 %s%s" % ("quiet " if quiet else "", cmdline)]
-        for number, (device, path) in enumerate(disks):
+        for number, (device, path, *form) in enumerate(disks):
             name = "disk%d" % number
             argv += ["-object", "iothread,id=io%d" % number, "-drive",
-                    "if=none,id=%s,file=%s,format=raw,cache=none,aio=io_uring" % (name, path)]
+                    "if=none,id=%s,file=%s,format=%s,cache=none,aio=io_uring" % (name, path, form[0] if form else "raw")]
             if device == "virtio-scsi":
                 argv += ["-device", "virtio-scsi%s,id=hba%d,iothread=io%d" % (suffix, number, number),
                         "-device", "scsi-hd,drive=%s,bus=hba%d.0" % (name, number)]
