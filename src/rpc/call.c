@@ -115,7 +115,7 @@ static void audit(const struct rpc_call *c, const struct rpc_error *e)
 		.error = e,
 	};
 
-	if (srv && srv->config.audit && c->method && c->method->right == RPC_RIGHT_ADMIN)
+	if (srv->config.audit && c->method && c->method->right == RPC_RIGHT_ADMIN)
 		srv->config.audit(srv->config.ctx, &a);
 }
 

@@ -17,10 +17,19 @@
 #define OUT_HIGH (256u << 10)
 #define ACCEPTS_A_TURN 16
 
+/* Each session holds one: calls that are answered later still look at the configuration. */
+static void server_unref(struct rpc_server *srv)
+{
+	if (--srv->refs == 0)
+		free(srv);
+}
+
 void session_unref(struct rpc_session *s)
 {
-	if (--s->refs == 0)
-		free(s);
+	if (--s->refs)
+		return;
+	server_unref(s->server);
+	free(s);
 }
 
 /* Takes the session off the server's list and ends its connection; calls keep it alive until they are answered. */
@@ -28,8 +37,7 @@ static void session_close(struct rpc_session *s)
 {
 	conn_free(s->conn);
 	s->conn = NULL;
-	if (s->server)
-		s->server->session_count--;
+	s->server->session_count--;
 	list_del(&s->link);
 	call_session_gone(s);
 	session_unref(s);
@@ -138,6 +146,7 @@ static struct rpc_session *session_new(struct rpc_server *srv, int fd)
 	}
 	list_add_tail(&srv->sessions, &s->link);
 	srv->session_count++;
+	srv->refs++;
 	return s;
 }
 
@@ -238,6 +247,7 @@ int rpc_server_new(struct event_base *base, int listen_fd,
 
 	if (!s)
 		return -ENOMEM;
+	s->refs = 1;
 	s->base = base;
 	s->config = *config;
 	s->listen_fd = -1;
@@ -272,7 +282,8 @@ void rpc_server_free(struct rpc_server *s)
 		event_free(s->again_ev);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
-	free(s);
+	s->config.audit = NULL;
+	server_unref(s);
 }
 
 size_t rpc_server_connections(const struct rpc_server *s)

@@ -18,11 +18,12 @@ struct rpc_server {
 		*again_ev; /* again: after the process ran out of descriptors */
 	struct list sessions;
 	size_t session_count;
+	unsigned int refs; /* its owner's until rpc_server_free(), each session */
 };
 
 /* owner: the event loop */
 struct rpc_session {
-	struct rpc_server *server; /* NULL once the server is gone */
+	struct rpc_server *server; /* held */
 	struct conn *conn;         /* NULL once the connection is gone */
 	struct list link;
 	struct list calls;
