@@ -60,6 +60,25 @@ static int find_free(struct vhd *v)
 	return r;
 }
 
+static void set_end(struct vhd *v, uint64_t end)
+{
+	pthread_mutex_lock(&v->keeper.lock);
+	v->layout.end = end;
+	v->layout.file_bytes = end + sizeof(v->layout.footer);
+	pthread_mutex_unlock(&v->keeper.lock);
+}
+
+/* The last block has all of its place, so that another one can go behind it. */
+static int complete_last(struct vhd *v)
+{
+	struct vhd_layout l = v->layout;
+	int r = vhd_complete_last(v->keeper.fd, &l);
+
+	if (r == 0 && l.end != v->layout.end)
+		set_end(v, l.end);
+	return r;
+}
+
 static int begin(struct vhd *v)
 {
 	int r = vhd_failed(v);
@@ -67,6 +86,8 @@ static int begin(struct vhd *v)
 	if (r < 0 || v->begun)
 		return r;
 	r = vhd_heal(v->keeper.fd, &v->layout);
+	if (r == 0)
+		r = complete_last(v);
 	if (r == 0)
 		r = find_free(v);
 	if (r < 0)
@@ -78,14 +99,6 @@ static int begin(struct vhd *v)
 }
 
 /* ---- places ---- */
-
-static void set_end(struct vhd *v, uint64_t end)
-{
-	pthread_mutex_lock(&v->keeper.lock);
-	v->layout.end = end;
-	v->layout.file_bytes = end + sizeof(v->layout.footer);
-	pthread_mutex_unlock(&v->keeper.lock);
-}
 
 /* Moves the footer to `end` or, for the blocks to come, further. What was between is zeros after it. */
 static int grow(struct vhd *v, uint64_t end, uint64_t need)

@@ -65,6 +65,24 @@ int vhd_move_end(int fd, struct vhd_layout *l, uint64_t end)
 	return r < 0 ? r : file_sync(fd);
 }
 
+int vhd_complete_last(int fd, struct vhd_layout *l)
+{
+	be32_t entries[VHD_SECTOR_BYTES / sizeof(be32_t)];
+	uint64_t last = l->blocks - 1, end;
+	uint32_t entry;
+	int r = file_read(fd, entries, sizeof(entries),
+			  l->table_offset + align_down(last * sizeof(entries[0]),
+						       VHD_SECTOR_BYTES));
+
+	if (r < 0)
+		return r;
+	entry = be32_get(&entries[last % ARRAY_SIZE(entries)]);
+	if (entry == VHD_BAT_UNUSED || !vhd_entry_is_sound(l, last, entry))
+		return 0;
+	end = (uint64_t)entry * VHD_SECTOR_BYTES + l->bitmap_bytes + l->block_bytes;
+	return end > l->end ? vhd_move_end(fd, l, end) : 0;
+}
+
 int vhd_cut_end(int fd, struct vhd_layout *l, uint64_t end)
 {
 	int r;

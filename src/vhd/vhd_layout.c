@@ -95,10 +95,11 @@ int vhd_layout_read(int fd, struct vhd_layout *ret, struct image_error *error)
 bool vhd_entry_is_sound(const struct vhd_layout *l, uint64_t block, uint32_t entry)
 {
 	uint64_t off = (uint64_t)entry * VHD_SECTOR_BYTES;
-	/* Of the last block as much as the disk has. */
-	uint64_t len = l->bitmap_bytes + vhd_block_len(l, block);
+	uint64_t len = (uint64_t)l->bitmap_bytes + l->block_bytes;
+	/* The file may end with what the disk has of its last block. */
+	uint64_t in_file = l->bitmap_bytes + vhd_block_len(l, block);
 
-	return off >= sizeof(l->footer) && range_ok(off, len, l->end) &&
+	return off >= sizeof(l->footer) && range_ok(off, in_file, l->end) &&
 	       clear_of(off, len, l->header_offset, sizeof(l->header)) &&
 	       clear_of(off, len, l->table_offset, l->table_bytes);
 }

@@ -162,6 +162,8 @@ int vhd_heal(int fd, struct vhd_layout *l) __must_check;
 int vhd_write_footers(int fd, struct vhd_layout *l) __must_check;
 /* Moves the footer further on; what was between is zeros, and nobody's. */
 int vhd_move_end(int fd, struct vhd_layout *l, uint64_t end) __must_check;
+/* The file has all of the last block, and not only what the disk has of it: before another block is put behind it, or the disk grows. */
+int vhd_complete_last(int fd, struct vhd_layout *l) __must_check;
 /* Ends the file with a footer at `end`, behind which nothing is used. */
 int vhd_cut_end(int fd, struct vhd_layout *l, uint64_t end) __must_check;
 /* The header's first sector, in which alone it was changed, and sealed. */

@@ -131,8 +131,10 @@ static int grow_table(int fd, struct vhd_layout *l, uint64_t blocks, uint8_t *bu
 static int grow_blocks(int fd, struct vhd_layout *l, uint64_t bytes, uint8_t *buf)
 {
 	uint64_t blocks = (bytes + l->block_bytes - 1) / l->block_bytes;
-	int r = blocks > l->blocks ? grow_table(fd, l, blocks, buf) : 0;
+	int r = vhd_complete_last(fd, l);
 
+	if (r == 0 && blocks > l->blocks)
+		r = grow_table(fd, l, blocks, buf);
 	return r < 0 ? r : set_size(fd, l, bytes);
 }
 

@@ -37,6 +37,14 @@ static void check_is_clean(int fd)
 	ck_assert_msg(!found.errors, "%s", found.first);
 }
 
+static uint32_t entry_of(int fd, unsigned int block)
+{
+	be32_t entry;
+
+	ck_assert_int_eq(pread(fd, &entry, 4, TABLE + 4 * (off_t)block), 4);
+	return be32_get(&entry);
+}
+
 static uint32_t sum_of(int fd)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -579,6 +587,42 @@ START_TEST(a_damaged_footer_is_survived)
 }
 END_TEST
 
+/* Of its last block a file may have only what the disk has. Another block, and a larger disk, need all of its place. */
+START_TEST(a_file_may_end_with_the_disk)
+{
+	const uint64_t bytes = 4 * MIB + 512, place = 2 * MIB + 512;
+	int fd = make_image(bytes, 2 * MIB);
+	struct vhd_footer footer;
+	uint32_t entry;
+
+	rig_engine(AIO_AUTO);
+	ck_assert_int_eq(rig_open(&fd, NULL, 1, false), 0);
+	memset(rig_buf, 5, 512);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 4 * MIB, rig_buf, 512), 0);
+	rig_close();
+	entry = entry_of(fd, 2);
+	ck_assert_int_eq(pread(fd, &footer, 512, 0), 512);
+	ck_assert_int_eq(pwrite(fd, &footer, 512, (off_t)entry * 512 + 1024), 512);
+	ck_assert_int_eq(ftruncate(fd, (off_t)entry * 512 + 1024 + 512), 0);
+	check_is_clean(fd);
+	if (_i == 0)
+		ck_assert_int_eq(vhd_resize(fd, 6 * MIB, false, &rig_error), 0);
+	ck_assert_int_eq(rig_open(&fd, NULL, 1, false), 0);
+	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_buf, 512), 0);
+	rig_close();
+	check_is_clean(fd);
+	ck_assert_uint_ge(entry_of(fd, 0) * 512ull, entry * 512ull + place);
+	ck_assert_int_eq(rig_open(&fd, NULL, 1, true), 0);
+	ck_assert_int_eq(
+		rig_run(DISK_READ, 0, 4 * MIB, rig_buf, disk_bytes(rig_disk) - 4 * MIB),
+		0);
+	ck_assert_uint_eq(rig_buf[511], 5);
+	if (_i == 0)
+		ck_assert(vhd_is_zero(rig_buf + 512, 2 * MIB - 512));
+	close(fd);
+}
+END_TEST
+
 START_TEST(old_footers_are_known)
 {
 	int fd = make_image(BYTES, _i ? 2 * MIB : 0);
@@ -753,6 +797,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, bad_entries_end_in_errors, 0, ARRAY_SIZE(bad_entries));
 	tcase_add_loop_test(t, blocks_that_overlap_are_found, 0, 5);
 	tcase_add_loop_test(t, a_damaged_footer_is_survived, 0, 4);
+	tcase_add_loop_test(t, a_file_may_end_with_the_disk, 0, 2);
 	tcase_add_loop_test(t, old_footers_are_known, 0, 2);
 	tcase_add_test(t, a_fixed_images_start_is_the_guests);
 	tcase_add_loop_test(t, a_truncated_file_is_refused, 0, 2);
