@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "unit/test.h"
+#include "vhd/crc32c.h"
 
 struct aio *rig_aio;
 struct disk *rig_disk;
@@ -100,6 +101,29 @@ void rig_close(void)
 {
 	disk_unref(rig_disk);
 	rig_disk = NULL;
+}
+
+void rig_check(int fd, enum image_format format)
+{
+	struct image_check found;
+
+	ck_assert_msg(image_check(fd, format, &found, NULL, &rig_error) == 0, "%s",
+		      rig_error.message);
+	ck_assert_msg(!found.errors, "%s", found.first);
+}
+
+uint32_t rig_sum(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	uint32_t crc = 0;
+
+	for (off_t off = 0; off < end; off += RIG_MIB) {
+		ssize_t n = pread(fd, rig_buf, RIG_MIB, off);
+
+		ck_assert_int_gt(n, 0);
+		crc = crc32c(crc, rig_buf, (size_t)n);
+	}
+	return crc;
 }
 
 static void done(struct disk_req *req, int r)

@@ -31,6 +31,11 @@ int rig_open(const int *fds, const enum image_format *formats, unsigned int n,
 	     bool read_only);
 void rig_close(void);
 
+/* image_check() finds nothing. */
+void rig_check(int fd, enum image_format format);
+/* Of all that the file holds. */
+uint32_t rig_sum(int fd);
+
 /* A request, ended; its result. `p` is cut in two elements of the iovec: aligned to no page, but for a half of those with O_DIRECT. */
 int rig_run_on(struct aio *aio, enum disk_op op, unsigned int flags, uint64_t off,
 	       void *p, uint64_t len);

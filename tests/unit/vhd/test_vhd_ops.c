@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "unit/test.h"
 #include "unit/vhd/rig.h"
-#include "vhd/crc32c.h"
 #include "vhd/vhd_priv.h"
 
 #define MIB RIG_MIB
@@ -40,28 +39,6 @@ static uint64_t length_of(int fd)
 
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	return (uint64_t)st.st_size;
-}
-
-static uint32_t sum_of(int fd)
-{
-	uint64_t bytes = length_of(fd);
-	uint32_t crc = 0;
-
-	for (uint64_t off = 0, n; off < bytes; off += n) {
-		n = MIN(bytes - off, (uint64_t)MIB);
-		ck_assert_int_eq(pread(fd, rig_buf, n, (off_t)off), n);
-		crc = crc32c(crc, rig_buf, n);
-	}
-	return crc;
-}
-
-static void check_is_clean(int fd)
-{
-	struct image_check found;
-
-	ck_assert_msg(vhd_check(fd, &found, NULL, &rig_error) == 0, "%s",
-		      rig_error.message);
-	ck_assert_msg(!found.errors, "%s", found.first);
 }
 
 static void open_images(const int *fds, unsigned int n, bool read_only)
@@ -123,13 +100,13 @@ START_TEST(compact_keeps_the_content)
 	after = length_of(fds[0]);
 	if (!kinds[_i].child)
 		ck_assert_uint_lt(after, before - BYTES / 4);
-	check_is_clean(fds[0]);
+	rig_check(fds[0], IMAGE_VHD);
 	open_images(fds, n, false);
 	rig_compare();
 	memset(rig_model, 9, BYTES);
 	ck_assert_int_eq(rig_run(DISK_WRITE, 0, 0, rig_model, BYTES), 0);
 	rig_close();
-	check_is_clean(fds[0]);
+	rig_check(fds[0], IMAGE_VHD);
 	open_images(fds, n, true);
 	rig_compare();
 	rig_close();
@@ -180,7 +157,7 @@ START_TEST(compact_can_be_canceled)
 	zero(0, BYTES / 2);
 	rig_close();
 	ck_assert_int_eq(vhd_compact(fds[0], &p, &rig_error), -ECANCELED);
-	check_is_clean(fds[0]);
+	rig_check(fds[0], IMAGE_VHD);
 	open_images(fds, 1, false);
 	rig_compare();
 	rig_close();
@@ -222,7 +199,7 @@ START_TEST(a_larger_disk_ends_in_zeros)
 	rig_close();
 	ck_assert_msg(vhd_resize(fd, to, false, &rig_error) == 0, "%s",
 		      rig_error.message);
-	check_is_clean(fd);
+	rig_check(fd, IMAGE_VHD);
 	open_images(&fd, 1, false);
 	ck_assert_uint_eq(disk_bytes(rig_disk), to);
 	rig_compare();
@@ -243,20 +220,20 @@ START_TEST(a_larger_disk_ends_in_zeros)
 	ck_assert_int_eq(vhd_resize(fd, BYTES, false, &rig_error), -EINVAL);
 	ck_assert_msg(vhd_resize(fd, BYTES, true, &rig_error) == 0, "%s",
 		      rig_error.message);
-	check_is_clean(fd);
+	rig_check(fd, IMAGE_VHD);
 	open_images(&fd, 1, false);
 	ck_assert_uint_eq(disk_bytes(rig_disk), BYTES);
 	rig_compare();
 	rig_close();
 	ck_assert_int_eq(vhd_compact(fd, NULL, &rig_error), fixed ? -EINVAL : 0);
-	check_is_clean(fd);
+	rig_check(fd, IMAGE_VHD);
 	open_images(&fd, 1, false);
 	rig_compare();
 	zero(0, BYTES);
 	rig_close();
 	/* And with room before it, the table that was made anew goes to the front. */
 	ck_assert_int_eq(vhd_compact(fd, NULL, &rig_error), fixed ? -EINVAL : 0);
-	check_is_clean(fd);
+	rig_check(fd, IMAGE_VHD);
 	open_images(&fd, 1, true);
 	rig_compare();
 	if (!fixed)
@@ -269,11 +246,11 @@ START_TEST(resize_refuses)
 {
 	static const uint64_t bad[] = { 0, 513, VHD_DISK_BYTES_MAX + 512, UINT64_MAX };
 	int fd = make_image(BYTES, IMAGE_DYNAMIC, 2 * MIB, NULL);
-	uint32_t sum = sum_of(fd);
+	uint32_t sum = rig_sum(fd);
 
 	ck_assert_int_eq(vhd_resize(fd, bad[_i], true, &rig_error), -EINVAL);
 	ck_assert_int_eq(vhd_resize(fd, BYTES, true, &rig_error), 0);
-	ck_assert_uint_eq(sum_of(fd), sum);
+	ck_assert_uint_eq(rig_sum(fd), sum);
 	close(fd);
 }
 END_TEST
@@ -287,14 +264,14 @@ START_TEST(what_a_kind_cannot_is_refused)
 	open_images(&fixed, 1, true);
 	child = make_image(0, IMAGE_DIFFERENCING, 2 * MIB, rig_disk);
 	rig_close();
-	sums[0] = sum_of(fixed);
-	sums[1] = sum_of(child);
+	sums[0] = rig_sum(fixed);
+	sums[1] = rig_sum(child);
 	ck_assert_int_eq(vhd_compact(fixed, NULL, &rig_error), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(rig_error.message, "convert it"));
 	ck_assert_int_eq(vhd_resize(child, BYTES - MIB, true, &rig_error), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(rig_error.message, "merge it"));
-	ck_assert_uint_eq(sum_of(fixed), sums[0]);
-	ck_assert_uint_eq(sum_of(child), sums[1]);
+	ck_assert_uint_eq(rig_sum(fixed), sums[0]);
+	ck_assert_uint_eq(rig_sum(child), sums[1]);
 	close(fixed);
 	close(child);
 }
@@ -308,7 +285,7 @@ START_TEST(what_is_behind_the_table_does_not_count)
 
 	ck_assert_int_eq(pwrite(fd, &stale, 4, TABLE + 12 * 4), 4);
 	ck_assert_int_eq(vhd_resize(fd, BYTES + 2 * MIB, false, &rig_error), 0);
-	check_is_clean(fd);
+	rig_check(fd, IMAGE_VHD);
 	rig_engine(AIO_AUTO);
 	open_images(&fd, 1, true);
 	ck_assert_int_eq(rig_run(DISK_READ, 0, BYTES, rig_buf, 2 * MIB), 0);
@@ -361,7 +338,7 @@ START_TEST(a_child_is_told_of_another_path)
 	ck_assert(has_path("new.vhd") && has_path("/vm/\303\244/new.vhd") &&
 		  !has_path("old.vhd"));
 	ck_assert_int_eq(parent_found.changed, 1800000000);
-	check_is_clean(fds[0]);
+	rig_check(fds[0], IMAGE_VHD);
 	open_images(fds, n, true);
 	rig_compare();
 	rig_close();
@@ -472,7 +449,7 @@ START_TEST(repair_mends)
 	ck_assert_uint_eq(found.errors, 1);
 	ck_assert_uint_eq(found.mended, 1);
 	ck_assert_int_ne(found.first[0], 0);
-	check_is_clean(fd);
+	rig_check(fd, IMAGE_VHD);
 	open_images(&fd, 1, true);
 	rig_compare();
 	rig_close();
