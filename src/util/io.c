@@ -122,11 +122,13 @@ static int put_in_place(int dir, const char *aside, const char *name)
 		return 0;
 	}
 	r = -errno;
+	/* What cannot be undone is what the next reader finds, and so it is done. */
+	if ((both ? renameat2(dir, aside, dir, name, RENAME_EXCHANGE)
+		  : unlinkat(dir, name, 0)) == 0)
+		return r;
 	if (both)
-		renameat2(dir, aside, dir, name, RENAME_EXCHANGE);
-	else
-		unlinkat(dir, name, 0);
-	return r;
+		unlinkat(dir, aside, 0);
+	return 0;
 }
 
 int io_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode)

@@ -23,7 +23,7 @@ int io_read_file(int dirfd, const char *path, size_t max, char **ret,
  * Replaces (or makes) `name` in `dirfd` by these bytes: written aside, synced, renamed, the folder synced.
  * After 0 the new content survives a power cut; after an error the old is untouched and nothing is left beside it
  * (a leftover of a crash is named "<name>.new" and is overwritten by the next call). Where a file system cannot exchange two names, a folder
- * that cannot be synced leaves neither.
+ * that cannot be synced leaves neither. 0 as well when the folder could be neither synced nor put back: the new is what the next reader finds.
  */
 int io_replace_file(int dirfd, const char *name, const void *buf, size_t len,
 		    mode_t mode) __must_check;

@@ -12,6 +12,7 @@
 
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/log.h"
 
 #define NEW_PREFIX ".new-"
 #define DEL_PREFIX ".del-"
@@ -111,6 +112,14 @@ static int cannot(int r, const char *what, const char *name, struct rpc_error *e
 				     : strerror(-r));
 }
 
+/* A change that can neither be made durable nor be undone: it is what the next vmms finds, and so it is answered as done. */
+static void not_synced(const char *name, int r)
+{
+	log_err("%s: the state folder cannot be synced (%s), nor the change be undone; a "
+		"power cut may undo it",
+		name, strerror(-r));
+}
+
 int store_create(int dir, const struct guid *id, const struct vm_config *c,
 		 struct rpc_error *e)
 {
@@ -126,13 +135,16 @@ int store_create(int dir, const struct guid *id, const struct vm_config *c,
 			errno = 0; /* the next start removes it */
 		return cannot(r, "keep the VM", c->name, e);
 	}
-	if (fsync(dir) < 0) {
-		r = -errno;
-		if (remove_tree(dir, p.plain, 0) < 0)
-			errno = 0;
-		return cannot(r, "keep the VM", c->name, e);
+	if (fsync(dir) == 0)
+		return 0;
+	r = -errno;
+	if (renameat(dir, p.plain, dir, p.aside) < 0) {
+		not_synced(c->name, r);
+		return 0;
 	}
-	return 0;
+	if (remove_tree(dir, p.aside, 0) < 0)
+		errno = 0; /* as above */
+	return cannot(r, "keep the VM", c->name, e);
 }
 
 int store_open(int dir, const struct guid *id, int *ret_fd)
@@ -169,10 +181,9 @@ int store_delete(int dir, const struct guid *id, struct rpc_error *e)
 	if (fsync(dir) < 0) {
 		int r = -errno;
 
-		/* It may or may not be gone after a power cut; here it is not. */
-		if (renameat(dir, p.gone, dir, p.plain) < 0)
-			r = -errno;
-		return cannot(r, "delete the VM", p.plain, e);
+		if (renameat(dir, p.gone, dir, p.plain) == 0)
+			return cannot(r, "delete the VM", p.plain, e);
+		not_synced(p.plain, r);
 	}
 	if (remove_tree(dir, p.gone, 0) < 0)
 		errno = 0; /* it is no VM any more; the next start tries again */

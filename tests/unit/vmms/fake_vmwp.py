@@ -107,6 +107,8 @@ def setup(conn, p):
     if len(conn.fds) != len(p['fds']):
         raise Fail(-32602, f'{len(p["fds"])} descriptors named, {len(conn.fds)} came')
     config, parents = p['config'], p.get('parents')
+    places.update((n, d['lun']) for n, s in enumerate(config.get('scsi', [])) for d in s['drives'])
+    say_drives()
     status['integration'] = {k: {'enabled': v, 'version': None} for k, v in config['integration'].items()}
     fds.update(zip(p['fds'], conn.fds))
     conn.fds = []
@@ -165,6 +167,11 @@ def integration(conn, p):
 
 drives = []
 images = {}
+places = set()
+
+
+def say_drives():
+    status['drives'] = [{'controller': c, 'lun': n} for c, n in sorted(places)]
 
 
 def told(method, fn=lambda conn, p: {}):
@@ -182,8 +189,14 @@ def told(method, fn=lambda conn, p: {}):
         if method in ('drive.detach', 'dvd.change'):
             for fd in images.pop(place, []):
                 os.close(fd)
+            role = f'scsi/{place[0]}/{place[1]}'  # one that it has from its setup
+            if role in fds:
+                os.close(fds.pop(role))
         if got:
             images[place] = got
+        if method in ('drive.attach', 'drive.detach'):
+            (places.add if method == 'drive.attach' else places.discard)(place)
+            say_drives()
         return fn(conn, p)
     return run
 

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What becomes of VMs without anybody asking: after a boot of the host, at its end, and when a worker dies."""
+"""What becomes of VMs without anybody asking: after a boot of the host, at its end, and when a worker dies. TAP.
+
+usage: test_automatic.py VMMS FAKE_VMWP [TEST…]
+"""
 import os
 import signal
 import sys
 
-from vmmslib import fails, main
+sys.dont_write_bytecode = True
+from vmmslib import fails, main  # noqa: E402
 
 WRONG_STATE = -32004
 

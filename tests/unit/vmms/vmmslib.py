@@ -120,6 +120,8 @@ class Host:
         self.process = None
         self.schemas = {}
         self.clients = []
+        self.env = {}
+        self.undo = []  # commands for the end
         self.settings(kvm_device='/dev/null')
 
     def path(self, name):
@@ -148,7 +150,7 @@ class Host:
             s.settimeout(TIMEOUT)
             with open(self.log, 'ab') as log:
                 self.process = subprocess.Popen(self.argv(*more), stderr=log, stdin=subprocess.DEVNULL,
-                                                env=dict(os.environ, NOTIFY_SOCKET=notify))
+                                                env=dict(os.environ, NOTIFY_SOCKET=notify, **self.env))
             assert s.recv(100) == b'READY=1'
         with_schemas = self.client()
         doc = with_schemas.call('rpc.discover')
@@ -204,6 +206,8 @@ class Host:
                     c.call('vm.stop', vm=vm['id'], force=True)
             c.close()
             self.stop()
+        for argv in reversed(self.undo):
+            subprocess.run(argv, check=True)
         shutil.rmtree(self.dir)
 
 
