@@ -2,7 +2,7 @@
 /*
  * A change of one drive. The configuration is written first; then, where the VM has a worker, that is told, and when it can not do it the
  * configuration is written back. So a vmms that ends anywhere in this leaves a configuration that is right at the next start, and no answer has
- * promised anything else.
+ * promised anything else; and the next vmms brings configuration and worker together again (disk_intent.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -121,6 +121,14 @@ static void change_free(struct change *c)
 	free(c);
 }
 
+static void refuse(const struct vm *vm, struct rpc_call *call, const struct rpc_error *e)
+{
+	if (call)
+		rpc_call_error(call, e);
+	else
+		log_warning("%s: %s", vm->config.name, e->message);
+}
+
 static void say_failed(struct change *c, const struct rpc_error *e)
 {
 	struct rpc_error said;
@@ -136,7 +144,7 @@ static void say_failed(struct change *c, const struct rpc_error *e)
 	else
 		rpc_error_set_code(&said, e->code, "cannot %s %s: %s", c->verb,
 				   c->vm->config.name, e->message);
-	rpc_call_error(c->call, &said);
+	refuse(c->vm, c->call, &said);
 }
 
 static void on_changed(void *arg, const json_t *result, const struct rpc_error *e)
@@ -146,12 +154,15 @@ static void on_changed(void *arg, const json_t *result, const struct rpc_error *
 	/* A drive that the worker does not have, or the end of the worker, is what was asked for. */
 	if (e && c->is_detach && (e->code == RPC_NOT_FOUND || e->err == -ECONNRESET))
 		e = NULL;
-	if (e && !(c->is_detach && e->err == -ETIMEDOUT))
+	/* Where vmms itself ends the drive may be gone, and the next one sees to it. */
+	if (e && !(c->is_detach && (e->err == -ETIMEDOUT || e->err == -ECONNABORTED)))
 		undo(c);
+	if (!e || e->err != -ECONNABORTED)
+		disk_intent_clear(c->v, c->vm);
 	change_end(c);
 	if (e)
 		say_failed(c, e);
-	else
+	else if (c->call)
 		rpc_call_reply(c->call,
 			       c->is_detach ? json_object() : disk_doc(c->vm, &c->at));
 	change_free(c);
@@ -168,7 +179,6 @@ static struct change *change_new(struct vmms *v, struct vm *vm, struct rpc_call 
 	if (!c || (d && !before)) {
 		free(c);
 		json_decref(before);
-		rpc_call_fail(call, -ENOMEM, "no memory");
 		return NULL;
 	}
 	*c =
@@ -220,24 +230,47 @@ void disk_change_done(struct disk_change *what)
 	what->roles = what->parents = NULL;
 }
 
+/* On disk: what is under way, then the configuration. NULL after an error; `next` is taken over. */
+static struct change *begin(struct vmms *v, struct vm *vm, struct rpc_call *call,
+			    const struct disk_change *what, struct vm_config *next)
+{
+	struct change *c = change_new(v, vm, call, what);
+	struct rpc_error e;
+	int r = c ? disk_intent_write(v, vm, &what->at, &e)
+		  : rpc_error_set(&e, -ENOMEM, "no memory");
+
+	if (r < 0) {
+		config_done(next);
+	} else {
+		r = adopt(v, vm, next, &e);
+		if (r < 0)
+			disk_intent_clear(v, vm);
+	}
+	if (r == 0)
+		return c;
+	refuse(vm, call, &e);
+	if (c)
+		change_free(c);
+	return NULL;
+}
+
 void disk_change_run(struct vmms *v, struct vm *vm, struct rpc_call *call,
 		     struct disk_change *what, struct vm_config *next)
 {
-	struct change *c = vm->worker ? change_new(v, vm, call, what) : NULL;
 	struct rpc_error e;
 
-	if (vm->worker && !c) {
-		config_done(next);
-	} else if (adopt(v, vm, next, &e) < 0) {
-		rpc_call_error(call, &e);
+	if (vm->worker) {
+		struct change *c = begin(v, vm, call, what, next);
+
 		if (c)
-			change_free(c);
-	} else if (c) {
-		tell(c, what);
+			tell(c, what);
+	} else if (adopt(v, vm, next, &e) < 0) {
+		refuse(vm, call, &e);
 	} else {
 		reservations_sweep(&v->registry, v->instance.state_fd);
-		rpc_call_reply(call,
-			       what->is_detach ? json_object() : disk_doc(vm, &what->at));
+		if (call)
+			rpc_call_reply(call, what->is_detach ? json_object()
+							     : disk_doc(vm, &what->at));
 	}
 	disk_change_done(what);
 }

@@ -152,9 +152,8 @@ static int add(const struct vm *vm, const struct rpc_call *call, struct place *a
 	return r;
 }
 
-/* Opens what a drive of the configuration to be names, with its role; nothing for a drive without medium. */
-static int open_image(struct vmms *v, const struct vm *vm, const struct vm_config *next,
-		      struct disk_change *what, struct rpc_error *e)
+int disk_open_image(struct vmms *v, const struct vm *vm, const struct vm_config *next,
+		    struct disk_change *what, struct rpc_error *e)
 {
 	const struct drive_config *d =
 		config_drive_at(next, what->at.controller, what->at.lun);
@@ -189,7 +188,7 @@ static void run_with_image(struct vmms *v, struct vm *vm, struct rpc_call *call,
 {
 	struct rpc_error e;
 
-	if (open_image(v, vm, next, what, &e) == 0) {
+	if (disk_open_image(v, vm, next, what, &e) == 0) {
 		disk_change_run(v, vm, call, what, next);
 		return;
 	}
@@ -212,7 +211,7 @@ void disks_attach(struct rpc_call *call, void *ctx)
 		return;
 	if (add(vm, call, &what.at, &next, &e) < 0) {
 		rpc_call_error(call, &e);
-	} else if (open_image(ctx, vm, &next, &what, &e) < 0) {
+	} else if (disk_open_image(ctx, vm, &next, &what, &e) < 0) {
 		rpc_call_error(call, &e);
 		config_done(&next);
 		disk_change_done(&what);

@@ -26,7 +26,9 @@ struct disk_change {
 	size_t fd_count;
 };
 
-/* Makes `next` the VM's configuration, tells the worker, answers the call. Takes over `next` and what `what` holds. */
+/*
+ * Makes `next` the VM's configuration, tells the worker, answers the call (NULL: nobody asked). Takes over `next` and what `what` holds.
+ */
 void disk_change_run(struct vmms *v, struct vm *vm, struct rpc_call *call,
 		     struct disk_change *what, struct vm_config *next);
 /* Whether the drive at a place may have parents that are to be found first. */
@@ -38,6 +40,14 @@ void disk_chain_run(struct vmms *v, struct vm *vm, struct rpc_call *call,
 void disk_change_done(struct disk_change *what);
 /* The drive at a place of the configuration, as disk.list has it. */
 json_t *disk_doc(const struct vm *vm, const struct place *at);
+
+/* Opens what a drive of the configuration to be names, with its role; nothing for a drive without medium. */
+int disk_open_image(struct vmms *v, const struct vm *vm, const struct vm_config *next,
+		    struct disk_change *what, struct rpc_error *e) __must_check;
+/* disk_intent.c: that a drive of a running VM is being changed. */
+int disk_intent_write(struct vmms *v, const struct vm *vm, const struct place *at,
+		      struct rpc_error *e) __must_check;
+void disk_intent_clear(struct vmms *v, const struct vm *vm);
 
 /* "controller" and "lun" of a call. */
 struct place disks_place_of(const struct rpc_call *call);

@@ -197,6 +197,8 @@ static void on_hello(void *arg, const json_t *result, const struct rpc_error *e)
 		w->heard =
 			true; /* one that is being ended instead is heard when it is gone */
 		apply(w, json_object_get(result, "status"));
+		if (w->adopted)
+			disk_intent_settle(w->v, w->vm);
 	}
 }
 

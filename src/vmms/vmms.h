@@ -69,6 +69,8 @@ void disks_set(struct rpc_call *call, void *ctx);
 void disks_resize(struct rpc_call *call, void *ctx);
 void disks_insert(struct rpc_call *call, void *ctx);
 void disks_eject(struct rpc_call *call, void *ctx);
+/* A worker that was adopted has said hello: a change that was cut short is ended. */
+void disk_intent_settle(struct vmms *v, struct vm *vm);
 void nics_add(struct rpc_call *call, void *ctx);
 void nics_remove(struct rpc_call *call, void *ctx);
 void nics_set(struct rpc_call *call, void *ctx);

@@ -14,6 +14,7 @@ The name's part before the first '-' is the behaviour:
   serviceless  cannot switch an integration service
   diskless  fails whatever it is asked of its drives
   slowdisk  never answers that a drive is attached
+  slowdetach  does not hear the first request to detach a drive
   liar      says of its counters what is not so        slowcount  never tells them
   uncounted cannot count                              heldcount  tells them at test.count
   nicless   fails whatever it is asked of its network adapters
@@ -184,6 +185,8 @@ def told(method, fn=lambda conn, p: {}):
                 os.close(fd)
             raise Fail(-32000, 'the fake cannot')
         if kind == 'slowdisk' and method == 'drive.attach':
+            return None
+        if kind == 'slowdetach' and method == 'drive.detach' and len([d for d in drives if d[0] == method]) == 1:
             return None
         place = (p['controller'], p['lun'])
         if method in ('drive.detach', 'dvd.change'):

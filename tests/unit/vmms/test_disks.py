@@ -147,23 +147,6 @@ def undone(host):
     assert on_disk(host, vm) == before
 
 
-def killed(host):
-    """SIGKILL of vmms while the worker is asked: the next one has what was written, and goes on"""
-    c = host.start()
-    b = host.file('b.img')
-    vm = make(host, c, 'slowdisk')
-    c.send('disk.attach', {'vm': 'slowdisk', 'drive': {'kind': 'disk', 'path': b}})
-    w = host.worker(vm)
-    while not w.call('test.facts')['drives']:
-        pass
-    host.kill()
-    c = host.start()
-    assert sorted(on_disk(host, vm)) == [(0, 0)]
-    c.call('disk.detach', vm='slowdisk', controller=0, lun=0)
-    assert not on_disk(host, vm)
-    assert c.call('vm.show', vm='slowdisk')['state'] == 'Running'
-
-
 def shared(host):
     """a shared disk: two VMs have it, one file of reservations; who does not say so has it not"""
     c = host.start()
@@ -282,7 +265,32 @@ def twice(host):
     c.call('disk.set', vm='t', controller=0, lun=0, patch={'max_iops': 5})
 
 
-TESTS = [off, wrong, hot, undone, killed, shared, shared_resize, reservations, twice]
+def cut_short(host):
+    """vmms killed while a worker is asked to change a drive: the next one undoes an attach, and finishes what else there is"""
+    c = host.start()
+    first, second = host.file('a.img'), host.file('b.img')
+    ids = {name: make(host, c, name, first if name == 'slowdetach-1' else host.file(name)) for name in ('slowdisk-1', 'slowdetach-1')}
+    c.send('disk.attach', {'vm': 'slowdisk-1', 'drive': {'kind': 'disk', 'path': second}})
+    other = host.client()
+    other.send('disk.detach', {'vm': 'slowdetach-1', 'controller': 0, 'lun': 0})
+    workers = {name: host.worker(vm) for name, vm in ids.items()}
+    for name in ids:
+        while len(workers[name].call('test.facts')['drives']) < 1:
+            pass
+    assert len(on_disk(host, ids['slowdisk-1'])) == 2 and not on_disk(host, ids['slowdetach-1'])
+    host.kill()
+    c = host.start()
+    for name, left in (('slowdisk-1', 1), ('slowdetach-1', 0)):
+        while any(d[0] != 'drive.detach' for d in workers[name].call('test.facts')['drives'][1:]) or \
+                os.path.exists(host.path(f'run/vms/{ids[name]}/drive.json')):
+            pass
+        assert len(c.call('disk.list', vm=name)['drives']) == len(on_disk(host, ids[name])) == left, name
+    assert free(first)
+    assert [d[0] for d in workers['slowdisk-1'].call('test.facts')['drives']] == ['drive.attach', 'drive.detach']
+    c.call('disk.detach', vm='slowdisk-1', controller=0, lun=0)
+
+
+TESTS = [cut_short, off, wrong, hot, undone, shared, shared_resize, reservations, twice]
 
 if __name__ == '__main__':
     sys.exit(main(TESTS, *sys.argv[1:3]))
