@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VHD and libvhdi, which only reads: what we make, and a chain of children too, it finds equal, with the names and identities that it should have. */
+/* VHD and VHDX, and libvhdi, which only reads: what we make, and a chain of children too, it finds equal, with the names and identities that it should have. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,20 +36,25 @@ START_TEST(libvhdi_reads_ours)
 		struct image_create_params p;
 		const char *type;
 	} rows[] = {
-		{ { .kind = IMAGE_DYNAMIC }, "Dynamic" },
-		{ { .kind = IMAGE_DYNAMIC, .block_bytes = MIB / 2 }, "Dynamic" },
-		{ { .kind = IMAGE_FIXED }, "Fixed" },
+		{ { .format = IMAGE_VHD, .kind = IMAGE_DYNAMIC }, "Dynamic" },
+		{ { .format = IMAGE_VHD, .kind = IMAGE_DYNAMIC, .block_bytes = MIB / 2 },
+		  "Dynamic" },
+		{ { .format = IMAGE_VHD, .kind = IMAGE_FIXED }, "Fixed" },
+		{ { .format = IMAGE_VHDX, .kind = IMAGE_DYNAMIC, .block_bytes = MIB },
+		  "Dynamic" },
+		{ { .format = IMAGE_VHDX, .kind = IMAGE_DYNAMIC }, "Dynamic" },
+		{ { .format = IMAGE_VHDX, .kind = IMAGE_FIXED, .block_bytes = MIB },
+		  "Fixed" },
 	};
-	static const char *const image = "image.vhd";
 	struct image_create_params p = rows[_i].p;
+	const char *image = p.format == IMAGE_VHD ? "image.vhd" : "image.vhdx";
 
-	p.format = IMAGE_VHD;
 	p.disk_bytes = READERS_BYTES;
 	readers_make(image, &p);
-	readers_whole(&image, 1, IMAGE_VHD, DISK_WRITE, readers_data, READERS_BYTES);
+	readers_whole(&image, 1, p.format, DISK_WRITE, readers_data, READERS_BYTES);
 	ck_assert_int_eq(compare(image), 0);
 	ck_assert_int_eq(
-		readers_sh("vhdiinfo image.vhd | grep -q 'Disk type.*%s'", rows[_i].type),
+		readers_sh("vhdiinfo %s | grep -q 'Disk type.*%s'", image, rows[_i].type),
 		0);
 }
 END_TEST
@@ -141,7 +146,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, readers_setup, readers_teardown);
-	tcase_add_loop_test(t, libvhdi_reads_ours, 0, 3);
+	tcase_add_loop_test(t, libvhdi_reads_ours, 0, 6);
 	tcase_add_loop_test(t, libvhdi_reads_a_chain, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
