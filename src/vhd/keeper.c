@@ -190,6 +190,28 @@ int keeper_resize(struct disk *d, uint64_t bytes)
 	return r;
 }
 
+int keeper_failed(struct keeper *k)
+{
+	int r;
+
+	pthread_mutex_lock(&k->lock);
+	r = k->failed;
+	pthread_mutex_unlock(&k->lock);
+	return r;
+}
+
+int keeper_sync(struct keeper *k)
+{
+	int r = k->unsafe ? 0 : file_sync(k->fd);
+
+	if (r < 0) {
+		pthread_mutex_lock(&k->lock);
+		k->failed = r;
+		pthread_mutex_unlock(&k->lock);
+	}
+	return r;
+}
+
 void keeper_stop(struct keeper *k)
 {
 	pthread_mutex_lock(&k->lock);

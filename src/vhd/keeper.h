@@ -113,6 +113,13 @@ void keeper_ask(struct disk_req *req, enum keeper_op op,
 void keeper_load(struct disk *d, struct disk_load *load);
 /* disk_ops.resize(), by ops->resize() */
 int keeper_resize(struct disk *d, uint64_t bytes) __must_check;
+/* 0, or why the image takes no more writes. */
+int keeper_failed(struct keeper *k);
+/*
+ * What was written to the file is on stable storage, where the cache mode asks for that. After a sync that failed nobody knows what is on the medium:
+ * nothing is promised any more. Thread: the image's.
+ */
+int keeper_sync(struct keeper *k) __must_check;
 /* Ends the thread, which has nothing to do. */
 void keeper_stop(struct keeper *k);
 

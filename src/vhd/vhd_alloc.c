@@ -81,7 +81,7 @@ static int complete_last(struct vhd *v)
 
 static int begin(struct vhd *v)
 {
-	int r = vhd_failed(v);
+	int r = keeper_failed(&v->keeper);
 
 	if (r < 0 || v->begun)
 		return r;
@@ -118,7 +118,7 @@ static int grow(struct vhd *v, uint64_t end, uint64_t need)
 			return -EIO;
 		return r;
 	}
-	r = vhd_sync(v);
+	r = keeper_sync(&v->keeper);
 	if (r < 0)
 		return r;
 	set_end(v, more);
@@ -350,7 +350,7 @@ int vhd_trim(struct vhd *v)
 	/* In room that nothing uses; the one at the end stays good until this is durable. */
 	r = write_footer(v, end);
 	if (r == 0)
-		r = vhd_sync(v);
+		r = keeper_sync(&v->keeper);
 	if (r == 0)
 		r = file_resize(v->keeper.fd, end + sizeof(v->layout.footer));
 	if (r == 0)

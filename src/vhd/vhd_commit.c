@@ -26,29 +26,6 @@ struct copies {
 	uint8_t (*bytes)[VHD_BITS_BYTES];
 };
 
-int vhd_failed(struct vhd *v)
-{
-	int r;
-
-	pthread_mutex_lock(&v->keeper.lock);
-	r = v->keeper.failed;
-	pthread_mutex_unlock(&v->keeper.lock);
-	return r;
-}
-
-/* After a sync that failed, nobody knows what is on the medium: nothing is promised any more. */
-int vhd_sync(struct vhd *v)
-{
-	int r = v->keeper.unsafe ? 0 : file_sync(v->keeper.fd);
-
-	if (r < 0) {
-		pthread_mutex_lock(&v->keeper.lock);
-		v->keeper.failed = r;
-		pthread_mutex_unlock(&v->keeper.lock);
-	}
-	return r;
-}
-
 static int copies_make(struct copies *c, unsigned int n)
 {
 	free(c->of);
@@ -137,12 +114,12 @@ static int commit_copies(struct vhd *v, struct copies *c)
 	int r = copy_bits(v, c);
 
 	if (r == 0)
-		r = vhd_sync(v);
+		r = keeper_sync(&v->keeper);
 	if (r < 0 || (!c->n && !v->dirty_pages_n))
 		return r;
 	r = write_all(v, c);
 	if (r == 0)
-		r = vhd_sync(v);
+		r = keeper_sync(&v->keeper);
 	if (r < 0)
 		return r; /* all stays dirty, and the next commit writes it again */
 	pthread_mutex_lock(&v->keeper.lock);
@@ -154,7 +131,7 @@ static int commit_copies(struct vhd *v, struct copies *c)
 int vhd_commit(struct vhd *v)
 {
 	struct copies c = { 0 };
-	int r = vhd_failed(v);
+	int r = keeper_failed(&v->keeper);
 
 	if (r == 0)
 		r = commit_copies(v, &c);

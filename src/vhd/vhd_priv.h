@@ -247,9 +247,6 @@ int vhd_trim(struct vhd *v) __must_check;
 /* ---- vhd_commit.c: the image's thread ---- */
 /* All that was written, and what makes it count, to stable storage. */
 int vhd_commit(struct vhd *v) __must_check;
-/* 0, or why the image takes no more writes. */
-int vhd_failed(struct vhd *v);
-int vhd_sync(struct vhd *v) __must_check;
 
 /* ---- vhd_rw.c ---- */
 extern const struct keeper_ops vhd_keeper_ops;

@@ -31,24 +31,6 @@ static int fail(struct vhdx *v, int r)
 	return r;
 }
 
-int vhdx_failed(struct vhdx *v)
-{
-	int r;
-
-	pthread_mutex_lock(&v->keeper.lock);
-	r = v->keeper.failed;
-	pthread_mutex_unlock(&v->keeper.lock);
-	return r;
-}
-
-/* After a sync that failed, nobody knows what is on the medium: nothing is promised any more. */
-static int sync_file(struct vhdx *v)
-{
-	int r = v->keeper.unsafe ? 0 : file_sync(v->keeper.fd);
-
-	return r < 0 ? fail(v, r) : 0;
-}
-
 static int write_headers(struct vhdx *v)
 {
 	int r = vhdx_headers_write(v->keeper.fd, &v->headers, !v->keeper.unsafe);
@@ -60,7 +42,7 @@ static int write_headers(struct vhdx *v)
 int vhdx_begin(struct vhdx *v, bool data)
 {
 	struct guid id;
-	int r = vhdx_failed(v);
+	int r = keeper_failed(&v->keeper);
 
 	data &= !v->keep_content_id;
 	if (r < 0 || (v->begun && (v->data_begun || !data)))
@@ -134,7 +116,7 @@ static int write_entry(struct vhdx *v)
 		r = file_write(v->keeper.fd, v->log_buffer + first, len - first,
 			       l->log_offset);
 	if (r == 0)
-		r = sync_file(v);
+		r = keeper_sync(&v->keeper);
 	if (r < 0)
 		return r;
 	v->log_sequence++;
@@ -169,10 +151,10 @@ static int write_pages(struct vhdx *v)
 
 int vhdx_commit(struct vhdx *v)
 {
-	int r = vhdx_failed(v);
+	int r = keeper_failed(&v->keeper);
 
 	if (r == 0)
-		r = sync_file(v);
+		r = keeper_sync(&v->keeper);
 	if (r < 0 || !v->dirty_n)
 		return r;
 	if (!v->log_buffer)
@@ -192,7 +174,7 @@ int vhdx_finish(struct vhdx *v)
 
 	if (r < 0 || memcmp(v->headers.current.log_guid, &none, sizeof(none)) == 0)
 		return r;
-	r = sync_file(v); /* the pages in place */
+	r = keeper_sync(&v->keeper); /* the pages in place */
 	if (r < 0)
 		return r;
 	memcpy(v->headers.current.log_guid, &none, sizeof(none));

@@ -184,8 +184,6 @@ int vhdx_replay(int fd, const struct vhdx_header *h, uint64_t *file_bytes,
 /* ---- vhdx_log.c: the image's thread ---- */
 /* All dirty pages, and all data written before, to stable storage. */
 int vhdx_commit(struct vhdx *v) __must_check;
-/* 0, or why the image takes no more writes. */
-int vhdx_failed(struct vhdx *v);
 /* The header's GUIDs for a session that writes, `data`: what the guest sees; fails for an image that takes no writes. */
 int vhdx_begin(struct vhdx *v, bool data) __must_check;
 /* Leaves an image that needs no replay. */
