@@ -3,6 +3,7 @@
 import glob
 import os
 import subprocess
+import tempfile
 
 import programs
 import tap
@@ -149,8 +150,17 @@ def package(context):
     """The Debian package, from the tree as git has it."""
     if subprocess.run([os.path.join(context.root, 'tools/need-packages'), 'package'], check=False).returncode:
         return skip('package', 'packages that make packages are missing (above)')
-    script = os.path.join(context.root, 'tests/package/test_package.py')
-    return programs.run_all('package', [programs.Program('package', [script], timeout=PACKAGE_SECONDS)], context.logs)
+    build = context.build('release')
+    bare = 'guest-drivers/bare/bare.elf'
+    build.make(bare)
+    tests = os.path.join(context.root, 'tests/package')
+    with tempfile.TemporaryDirectory(prefix='vmms-package.') as folder:
+        result = programs.run_all('package', [programs.Program(
+            'package', [os.path.join(tests, 'test_package.py'), folder], timeout=PACKAGE_SECONDS)], context.logs)
+        result.add(programs.run_all('package', [programs.Program(
+            'service', [os.path.join(tests, 'test_service.py'), folder, os.path.join(build.folder, bare)],
+            timeout=PACKAGE_SECONDS)], context.logs))
+    return result
 
 
 # name, what it is, how it runs
@@ -163,6 +173,6 @@ SUITES = [
     ('tsan', 'the tests where threads meet, with ThreadSanitizer', tsan),
     ('fuzz', f'every decoder, {FUZZ_SECONDS} s each (FUZZ_SECONDS)', fuzz),
     ('quickstart', 'the first commands of the README, with the build that they make', quickstart),
-    ('package', 'the Debian package: made, checked by lintian', package),
+    ('package', 'the Debian package: made, checked by lintian, installed, upgraded and booted under systemd', package),
     ('lab', 'stock Debian kernels on an emulated KVM host', lab),
 ]
