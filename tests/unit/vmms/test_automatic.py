@@ -185,17 +185,23 @@ def host_goes_down(host):
 
 
 def bounded(host):
-    """host.stop_vms with a bound; two callers get one answer; meanwhile nothing starts"""
+    """host.stop_vms: two callers get one answer; meanwhile nothing starts; a bound of its own"""
     boot(host, 1)
     c, d, e = host.start(), host.client(), host.client()
-    make(host, c, 'deaf-1')
+    vm = make(host, c, 'deaf-1')
     make(host, c, 'off', start=False)
-    first = c.send('host.stop_vms', {'timeout_s': 1})
+    first = c.send('host.stop_vms', {})
     wait_stopping(e)
     second = d.send('host.stop_vms', {})
+    d.answer(d.send('vm.list', {}))  # what is sent on one connection is heard in its order
     fails(WRONG_STATE, 'the host is shutting down', e.call, 'vm.start', vm='off')
-    assert c.answer(first)['result'] == d.answer(second)['result']
+    host.worker(vm).call('test.end', reason='guest shut down')
+    answers = c.answer(first)['result'], d.answer(second)['result']
+    assert answers[0] == answers[1] == {'vms': [{'id': vm, 'name': 'deaf-1', 'how': 'shutdown'}]}, answers
     c.call('vm.start', vm='off')
+    c.call('vm.start', vm='deaf-1')
+    how = {v['name']: v['how'] for v in c.call('host.stop_vms', timeout_s=0)['vms']}
+    assert how['deaf-1'] == 'turned_off', how
 
 
 def wait_stopping(c):
