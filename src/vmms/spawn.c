@@ -18,6 +18,10 @@
 #include "util/io.h"
 
 #define EXEC_FAILED 127 /* as a shell has it */
+/* In the child, behind those that the program gets. */
+#define GATE_FD SPAWN_FDS_MAX
+#define CLEAN_FD (SPAWN_FDS_MAX + 1)
+#define LOWEST_FREE (SPAWN_FDS_MAX + 2)
 
 /*
  * Field `n` of /proc/PID/stat (proc(5)). The name, field 2, may hold anything, but ends at the last ')': field 3
@@ -67,7 +71,7 @@ static void forget_service_manager(void)
 }
 
 /* In the child. The parent has one thread, so that what it may call is not limited. */
-static __attribute__((noreturn)) void child(const struct spawn *s, int gate)
+static __attribute__((noreturn)) void child(const struct spawn *s, int gate, int clean)
 {
 	int high[SPAWN_FDS_MAX];
 	sigset_t none;
@@ -80,38 +84,59 @@ static __attribute__((noreturn)) void child(const struct spawn *s, int gate)
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	/* First out of the way of the numbers they are to have. */
-	gate = fcntl(gate, F_DUPFD_CLOEXEC, SPAWN_FDS_MAX);
+	gate = fcntl(gate, F_DUPFD_CLOEXEC, LOWEST_FREE);
+	clean = fcntl(clean, F_DUPFD_CLOEXEC, LOWEST_FREE);
 	for (int i = 0; i < SPAWN_FDS_MAX; i++)
-		high[i] = s->fds[i] < 0
-				  ? -1
-				  : fcntl(s->fds[i], F_DUPFD_CLOEXEC, SPAWN_FDS_MAX);
+		high[i] = s->fds[i] < 0 ? -1
+					: fcntl(s->fds[i], F_DUPFD_CLOEXEC, LOWEST_FREE);
 	for (int i = 0; i < SPAWN_FDS_MAX; i++) {
 		if (high[i] < 0)
 			close(i);
 		else if (dup2(high[i], i) < 0)
 			_exit(EXEC_FAILED);
 	}
-	if (read(gate, &c, 1) != 1)
+	/* Images of other VMs that start are open in vmms: their locks would live as long as this process has them too. */
+	if (dup2(gate, GATE_FD) < 0 || dup2(clean, CLEAN_FD) < 0)
 		_exit(EXEC_FAILED);
-	syscall(SYS_close_range, SPAWN_FDS_MAX, ~0u, 0);
+	syscall(SYS_close_range, LOWEST_FREE, ~0u, 0);
+	close(CLEAN_FD);
+	if (read(GATE_FD, &c, 1) != 1)
+		_exit(EXEC_FAILED);
+	close(GATE_FD);
 	execv(s->argv[0], (char *const *)(uintptr_t)s->argv);
 	_exit(EXEC_FAILED);
+}
+
+/* Until the child has closed what it has of vmms: a few system calls, or its end. */
+static void wait_clean(int fd)
+{
+	char c;
+
+	while (read(fd, &c, 1) < 0 && errno == EINTR)
+		;
+	close(fd);
 }
 
 int spawn_gated(const struct spawn *s, struct process *ret, int *ret_gate)
 {
 	struct process p = { .pidfd = -1 };
-	int gate[2], r;
+	int gate[2], clean[2], r;
 
 	if (pipe2(gate, O_CLOEXEC) < 0)
 		return -errno;
-	p.pid = sandbox_fork(s->sandbox, s->host_network);
-	if (p.pid == 0) {
+	if (pipe2(clean, O_CLOEXEC) < 0) {
+		r = -errno;
+		close(gate[0]);
 		close(gate[1]);
-		child(s, gate[0]);
+		return r;
 	}
+	p.pid = sandbox_fork(s->sandbox, s->host_network);
+	if (p.pid == 0)
+		child(s, gate[0], clean[1]);
 	r = p.pid < 0 ? (int)p.pid : 0;
 	close(gate[0]);
+	close(clean[1]);
+	wait_clean(clean[0]);
 	if (r == 0) {
 		p.pidfd = (int)syscall(SYS_pidfd_open, p.pid, 0);
 		r = p.pidfd < 0 ? -errno : read_starttime(p.pid, &p.starttime);
