@@ -21,6 +21,8 @@ void scsi_dev_init(struct scsi_dev *dev, const struct scsi_dev_ops *ops, uint8_t
 	atomic_init(&dev->was_idle, true);
 	throttle_init(&dev->limit);
 	dev->stalled = NULL;
+	dev->ejected = NULL;
+	dev->told_opaque = NULL;
 	for (size_t i = 0; i < sizeof(id->b); i++)
 		snprintf(dev->serial + 2 * i, 3, "%02x", id->b[i]);
 }
@@ -126,7 +128,7 @@ void scsi_fail(struct scsi_cmd *cmd, enum scsi_sense sense)
 void scsi_fail_errno(struct scsi_cmd *cmd, int r, bool is_write)
 {
 	if (stalls(cmd, r)) {
-		cmd->dev->stalled(cmd->dev->stalled_opaque, r);
+		cmd->dev->stalled(cmd->dev->told_opaque, r);
 		scsi_hold(cmd, 0);
 		return;
 	}

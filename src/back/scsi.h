@@ -100,7 +100,9 @@ struct scsi_dev {
 	 * thread, the device alive.
 	 */
 	void (*stalled)(void *opaque, int r);
-	void *stalled_opaque;
+	/* The guest took the medium out; before that is closed. May be NULL. Any thread. */
+	void (*ejected)(void *opaque);
+	void *told_opaque; /* of both */
 	/* Any thread. */
 	atomic_bool stalls_on_io_error; /* not only on a full file system */
 	atomic_bool
@@ -140,6 +142,11 @@ int scsi_dvd_new(struct disk *medium, const struct guid *id,
  * prevents removal: the operator's hand at the drive. -EINVAL when dev is no DVD or the medium too small. Any thread.
  */
 int scsi_dvd_change(struct scsi_dev *dev, struct disk *medium) __must_check;
+/*
+ * The button of the drive. 0 when the medium may be taken out; -EBUSY when the guest has locked the tray: it hears of the wish by an event (MMC-6 6.6.2.7,
+ * EjectRequest), which Linux answers by unmounting. Any thread.
+ */
+int scsi_dvd_ask_eject(struct scsi_dev *dev) __must_check;
 /* False when the guest ejected it, or there never was one. */
 bool scsi_dvd_loaded(struct scsi_dev *dev);
 

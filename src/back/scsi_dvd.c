@@ -148,6 +148,8 @@ static void start_stop(struct scsi_dev *dev, struct scsi_cmd *cmd)
 		}
 		pthread_mutex_unlock(&dvd->lock);
 	}
+	if (old && dev->ejected)
+		dev->ejected(dev->told_opaque);
 	disk_unref(old);
 	if (refused)
 		scsi_fail(cmd, SCSI_MEDIUM_REMOVAL_PREVENTED);
@@ -252,6 +254,21 @@ int scsi_dvd_change(struct scsi_dev *dev, struct disk *medium)
 	pthread_mutex_unlock(&dvd->lock);
 	disk_unref(old);
 	return 0;
+}
+
+int scsi_dvd_ask_eject(struct scsi_dev *dev)
+{
+	struct scsi_dvd *dvd = scsi_dvd_of(dev);
+	bool locked;
+
+	if (dev->ops != &dev_ops)
+		return 0;
+	pthread_mutex_lock(&dvd->lock);
+	locked = dvd->medium && dvd->prevented;
+	if (locked)
+		dvd->event = MMC_EVENT_EJECT_REQUEST;
+	pthread_mutex_unlock(&dvd->lock);
+	return locked ? -EBUSY : 0;
 }
 
 bool scsi_dvd_loaded(struct scsi_dev *dev)

@@ -294,6 +294,7 @@ static_assert(sizeof(struct scsi_lun_list) == 8, "size");
 #define MMC_PROFILE_CD_ROM 0x0008u
 #define MMC_EVENT_CLASS_OPERATIONAL 1u
 #define MMC_EVENT_CLASS_MEDIA 4u
+#define MMC_EVENT_EJECT_REQUEST 1u
 #define MMC_EVENT_NEW_MEDIA 2u
 #define MMC_EVENT_MEDIA_REMOVAL 3u
 #define MMC_MEDIA_TRAY_OPEN 0x01u

@@ -79,7 +79,7 @@ static const struct rpc_field event_fields[] = {
 	{ "time", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
 	{ "type", RPC_STRING, REQ, .description = "what happened",
 	  .choices =
-		  "created|deleted|changed|state|health|heartbeat|guest|job|automatic" },
+		  "created|deleted|changed|state|health|heartbeat|guest|disk|job|automatic" },
 	{ "id", RPC_STRING, REQ, .nullable = true,
 	  .description = "UUID of the VM; null, as the next three: it is no VM's" },
 	{ "name", RPC_STRING, REQ, .nullable = true, .description = "its name" },
@@ -135,7 +135,8 @@ static const struct rpc_field drive_fields[] = {
 	{ "units", RPC_INTEGER, REQ, .nullable = true,
 	  .description = "I/O done since it was attached, in units of 8 KiB" },
 	{ "below_minimum", RPC_BOOL, REQ,
-	  .description = "it lately got less than its min_iops" },
+	  .description = "for half a minute it always had work and got less than its "
+			 "min_iops" },
 	END
 };
 
@@ -392,9 +393,15 @@ static const struct rpc_method table[] = {
 	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_LOCKED, RPC_DENIED, RPC_WORKER_GONE,
 		  0 } },
 	{ "dvd.eject",
-	  "Takes the medium out of a DVD drive, even one that the guest has locked.",
-	  RPC_RIGHT_ADMIN, FIELDS{ VM, ANY_PLACE, END }, drive_fields,
-	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
+	  "Takes the medium out of a DVD drive. Where the guest has locked the tray it "
+	  "is asked to let it go, and the call fails.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ VM,
+		  ANY_PLACE,
+		  { "force", RPC_BOOL,
+		    .description = "even when the guest has locked the tray" },
+		  END },
+	  drive_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
 	{ "nic.add",
 	  "Gives a VM a network adapter; where it runs, at once. A number that is not "
 	  "given is the first that is free.",

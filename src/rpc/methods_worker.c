@@ -173,7 +173,12 @@ static const struct rpc_method table[] = {
 	  FIELDS{ NIC, { "up", RPC_BOOL, REQ, .description = "in" }, END }, NOTHING,
 	  (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
 	{ "dvd.change", "Loads or ejects the medium of a DVD drive.", RPC_RIGHT_ADMIN,
-	  FIELDS{ CONTROLLER, LUN, FDS("one role scsi/C/L, or none to eject"), END },
+	  FIELDS{ CONTROLLER,
+		  LUN,
+		  { "force", RPC_BOOL,
+		    .description = "even when the guest has locked the tray" },
+		  FDS("one role scsi/C/L, or none to eject"),
+		  END },
 	  NOTHING, (const int[]){ RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
 };
 

@@ -130,26 +130,35 @@ static json_t *place_params(const char *vm, const struct place *at)
 
 /* ---- the verbs ---- */
 
+static void format_rate(uint64_t iops, bool low, char ret[32])
+{
+	if (iops)
+		snprintf(ret, 32, "%llu%s", (unsigned long long)iops, low ? " LOW" : "");
+	else
+		strcpy(ret, "-");
+}
+
 static int add_row(struct table *t, const json_t *d)
 {
 	const json_t *drive = json_object_get(d, "drive");
 	const char *path = json_string_value(json_object_get(drive, "path"));
 	const json_t *bytes = json_object_get(d, "bytes");
-	char at[24], size[TEXT_SIZE_MAX] = "-", most[24] = "-";
-	uint64_t limit = field_number(drive, "max_iops");
+	char at[24], size[TEXT_SIZE_MAX] = "-", least[32], most[32];
 
 	snprintf(at, sizeof(at), "%u:%u", (unsigned int)field_number(d, "controller"),
 		 (unsigned int)field_number(d, "lun"));
 	if (json_integer_value(bytes) > 0)
 		text_format_size((uint64_t)json_integer_value(bytes), size);
-	if (limit)
-		snprintf(most, sizeof(most), "%llu", (unsigned long long)limit);
+	format_rate(field_number(drive, "min_iops"),
+		    json_is_true(json_object_get(d, "below_minimum")), least);
+	format_rate(field_number(drive, "max_iops"), false, most);
 	return table_add(
-		t,
-		(const char *[]){
-			at, field_text(drive, "kind"), size,
-			json_is_true(json_object_get(drive, "read_only")) ? "ro" : "rw",
-			most, field_text(drive, "serial"), path ? path : "(no medium)" });
+		t, (const char *[]){ at, field_text(drive, "kind"), size,
+				     json_is_true(json_object_get(drive, "read_only"))
+					     ? "ro"
+					     : "rw",
+				     least, most, field_text(drive, "serial"),
+				     path ? path : "(no medium)" });
 }
 
 int verb_disk_list(struct vmctl *v, const struct args *a)
@@ -159,7 +168,8 @@ int verb_disk_list(struct vmctl *v, const struct args *a)
 		{ "KIND" },
 		{ "SIZE", .right = true },
 		{ "USE" },
-		{ "IOPS", .right = true },
+		{ "MIN", .right = true },
+		{ "MAX", .right = true },
 		{ "SERIAL", .shrinks = true },
 		{ "FILE", .shrinks = true },
 	};
@@ -306,6 +316,8 @@ static int change_medium(struct vmctl *v, const struct args *a, const char *path
 		json_object_set_new(params, "controller", json_integer(at.controller));
 		json_object_set_new(params, "lun", json_integer(at.lun));
 	}
+	if (params && args_has(a, "force"))
+		json_object_set_new(params, "force", json_true());
 	status = call(v, v->verb->method, params, &doc);
 	return status ? status : print_drive(v, a->words[0], doc, what);
 }

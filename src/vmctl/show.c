@@ -77,6 +77,20 @@ static void print_limits(const json_t *config)
 			   (unsigned int)field_number(io, "weight"));
 }
 
+/* Storage that does not do what it should (vm.json(5), min_iops). */
+static void print_low_disks(const json_t *status)
+{
+	json_t *d;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "drives"), i, d) {
+		if (json_is_true(json_object_get(d, "below_minimum")))
+			print_line(stdout, "%-14s%u:%u gets less than its minimum IOPS",
+				   "Disk", (unsigned int)field_number(d, "controller"),
+				   (unsigned int)field_number(d, "lun"));
+	}
+}
+
 static void print_shape(const json_t *vm)
 {
 	const json_t *config = json_object_get(vm, "config");
@@ -268,6 +282,7 @@ int verb_show(struct vmctl *v, const struct args *a)
 	print_field("Name", field_text(vm, "name"));
 	print_field("Id", field_text(vm, "id"));
 	print_state(vm);
+	print_low_disks(status);
 	print_optional("VMBus", status, "vmbus_version");
 	print_shape(vm);
 	print_automatic(json_object_get(vm, "config"));

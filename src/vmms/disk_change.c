@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -14,6 +15,13 @@
 #include "vmms/reservations.h"
 #include "vmms/store.h"
 #include "vmms/worker.h"
+
+#define NEWS_MS 2000
+
+struct news {
+	struct vmms *v;
+	struct vm *vm; /* outlives it: a VM with a worker is not deleted */
+};
 
 /* A change that waits for the worker. */
 struct change {
@@ -62,9 +70,7 @@ json_t *disk_doc(const struct vm *vm, const struct place *at)
 		"below_minimum", json_is_true(json_object_get(status, "below_minimum")));
 }
 
-/* Puts a configuration, which is taken over in any case, on disk and in force. */
-static int adopt(struct vmms *v, struct vm *vm, struct vm_config *next,
-		 struct rpc_error *e)
+int disk_adopt(struct vmms *v, struct vm *vm, struct vm_config *next, struct rpc_error *e)
 {
 	int r = store_update(v->instance.state_fd, &vm->id, next, e);
 
@@ -103,7 +109,7 @@ static void undo(const struct change *c)
 	if (r < 0)
 		rpc_error_set(&e, r, "%s", why.message);
 	else
-		r = adopt(c->v, c->vm, &next, &e);
+		r = disk_adopt(c->v, c->vm, &next, &e);
 	if (r < 0)
 		log_err("%s: its configuration could not be put back: %s",
 			c->vm->config.name, e.message);
@@ -113,6 +119,32 @@ static void change_end(struct change *c)
 {
 	c->vm->drives_busy = false;
 	reservations_sweep(&c->v->registry, c->v->instance.state_fd);
+}
+
+static void on_news(void *arg, const json_t *result, const struct rpc_error *e)
+{
+	struct news *n = arg;
+	int mask = result ? vm_apply_status(n->vm, result) : 0;
+
+	if (mask > 0)
+		vmms_changed(n->v, n->vm, mask);
+	free(n);
+}
+
+/* What came while this change was under way was not looked at, and may be old: asked anew. */
+static void ask_news(struct change *c)
+{
+	struct news *n;
+
+	if (!c->vm->worker ||
+	    !memcmp(&c->vm->drives, &c->vm->drives_told, sizeof(c->vm->drives)))
+		return;
+	n = malloc(sizeof(*n));
+	if (!n)
+		return;
+	*n = (struct news){ c->v, c->vm };
+	if (worker_call(c->vm->worker, "vm.status", NULL, NEWS_MS, on_news, n) < 0)
+		free(n);
 }
 
 static void change_free(struct change *c)
@@ -160,6 +192,7 @@ static void on_changed(void *arg, const json_t *result, const struct rpc_error *
 	if (!e || e->err != -ECONNABORTED)
 		disk_intent_clear(c->v, c->vm);
 	change_end(c);
+	ask_news(c);
 	if (e)
 		say_failed(c, e);
 	else if (c->call)
@@ -197,6 +230,8 @@ static json_t *params_of(const struct vm *vm, const struct disk_change *what)
 
 	if (what->has_drive && d)
 		json_object_set_new(params, "drive", config_drive_to_json(d));
+	if (what->force)
+		json_object_set_new(params, "force", json_true());
 	if (what->roles)
 		json_object_set(params, "fds", what->roles);
 	if (what->parents)
@@ -242,7 +277,7 @@ static struct change *begin(struct vmms *v, struct vm *vm, struct rpc_call *call
 	if (r < 0) {
 		config_done(next);
 	} else {
-		r = adopt(v, vm, next, &e);
+		r = disk_adopt(v, vm, next, &e);
 		if (r < 0)
 			disk_intent_clear(v, vm);
 	}
@@ -264,7 +299,7 @@ void disk_change_run(struct vmms *v, struct vm *vm, struct rpc_call *call,
 
 		if (c)
 			tell(c, what);
-	} else if (adopt(v, vm, next, &e) < 0) {
+	} else if (disk_adopt(v, vm, next, &e) < 0) {
 		refuse(vm, call, &e);
 	} else {
 		reservations_sweep(&v->registry, v->instance.state_fd);

@@ -100,7 +100,8 @@ static void tell_again(struct vmms *v, struct vm *vm, const struct drive_config 
 				    .method = d->kind == DRIVE_DVD ? "dvd.change"
 								   : "drive.set",
 				    .timeout_ms = SETTLE_MS,
-				    .has_drive = d->kind != DRIVE_DVD };
+				    .has_drive = d->kind != DRIVE_DVD,
+				    .force = d->kind == DRIVE_DVD };
 	json_auto_t *nothing = json_object();
 	struct config_error why;
 	struct vm_config next;

@@ -336,9 +336,10 @@ static const struct drive_config *find_dvd(const struct vm *vm, struct rpc_call 
 }
 
 static void change_medium(struct vmms *v, struct rpc_call *call, const char *verb,
-			  const char *path)
+			  const char *path, bool force)
 {
 	struct disk_change what = { .verb = verb,
+				    .force = force,
 				    .method = "dvd.change",
 				    .timeout_ms = ATTACH_MS };
 	struct vm *vm = disks_allowed(v, call);
@@ -365,10 +366,12 @@ static void change_medium(struct vmms *v, struct rpc_call *call, const char *ver
 
 void disks_insert(struct rpc_call *call, void *ctx)
 {
-	change_medium(ctx, call, "insert a medium into", rpc_call_string(call, "path"));
+	change_medium(ctx, call, "insert a medium into", rpc_call_string(call, "path"),
+		      true);
 }
 
 void disks_eject(struct rpc_call *call, void *ctx)
 {
-	change_medium(ctx, call, "eject the medium of", NULL);
+	change_medium(ctx, call, "eject the medium of", NULL,
+		      rpc_call_bool(call, "force"));
 }

@@ -20,6 +20,7 @@ struct disk_change {
 	unsigned int timeout_ms;
 	bool is_detach; /* after it, not having the drive is success */
 	bool has_drive; /* the method takes the drive */
+	bool force;     /* the method takes it: whatever the guest says */
 	json_t *roles;  /* of the descriptors; NULL: the method takes none */
 	json_t *parents;
 	int fds[DISK_FDS_MAX];
@@ -48,6 +49,14 @@ int disk_open_image(struct vmms *v, const struct vm *vm, const struct vm_config 
 int disk_intent_write(struct vmms *v, const struct vm *vm, const struct place *at,
 		      struct rpc_error *e) __must_check;
 void disk_intent_clear(struct vmms *v, const struct vm *vm);
+/* Puts a configuration, which is taken over in any case, on disk and in force. */
+int disk_adopt(struct vmms *v, struct vm *vm, struct vm_config *next,
+	       struct rpc_error *e) __must_check;
+/*
+ * After a status of the worker: what it tells of drives by itself and was not told yet becomes events, and a medium that the guest ejected leaves the
+ * configuration. While a change of the drives is under way it waits for the next status.
+ */
+void disk_news(struct vmms *v, struct vm *vm);
 
 /* "controller" and "lun" of a call. */
 struct place disks_place_of(const struct rpc_call *call);

@@ -127,6 +127,28 @@ static int apply_guest(struct vm *vm, const json_t *doc)
 	return mask;
 }
 
+static int apply_drives(struct vm *vm, const json_t *doc)
+{
+	json_t *drives = json_object_get(doc, "drives"), *d;
+	struct vm_drive_flags now = { 0 };
+	size_t i;
+
+	json_array_foreach (drives, i, d) {
+		json_int_t c = json_integer_value(json_object_get(d, "controller"));
+		json_int_t lun = json_integer_value(json_object_get(d, "lun"));
+
+		if (c < 0 || c >= CONFIG_CONTROLLERS_MAX || lun < 0 ||
+		    lun >= CONFIG_LUNS_MAX)
+			continue;
+		if (json_is_true(json_object_get(d, "below_minimum")))
+			now.below_minimum[c] |= UINT64_C(1) << lun;
+		if (json_is_true(json_object_get(d, "ejected")))
+			now.ejected[c] |= UINT64_C(1) << lun;
+	}
+	vm->drives = now;
+	return memcmp(&now, &vm->drives_told, sizeof(now)) ? VM_CHANGED_DRIVES : 0;
+}
+
 int vm_apply_status(struct vm *vm, const json_t *doc)
 {
 	json_int_t up = json_integer_value(json_object_get(doc, "uptime_us"));
@@ -139,7 +161,7 @@ int vm_apply_status(struct vm *vm, const json_t *doc)
 	mask = apply_state(vm, doc);
 	if (mask < 0)
 		return mask;
-	mask |= apply_guest(vm, doc);
+	mask |= apply_guest(vm, doc) | apply_drives(vm, doc);
 	vm->uptime_us = up > 0 ? (uint64_t)up : 0;
 	vm->uptime_at_us = now_us();
 	json_decref(vm->status);
@@ -156,6 +178,7 @@ void vm_set_off(struct vm *vm, enum vm_health health, const char *reason)
 	vm->uptime_us = 0;
 	vm->resets = vm->crashes = 0;
 	vm->vmbus_version[0] = 0;
+	vm->drives = vm->drives_told = (struct vm_drive_flags){ 0 };
 	json_decref(vm->status);
 	vm->status = NULL;
 	json_decref(vm->at_start);

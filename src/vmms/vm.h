@@ -22,6 +22,12 @@ struct worker;
 
 enum automatic_what { AUTOMATIC_NOTHING, AUTOMATIC_BOOT, AUTOMATIC_RESTART };
 
+/* Of its drives, by controller, a bit a LUN: what workers tell of them. */
+struct vm_drive_flags {
+	uint64_t below_minimum[CONFIG_CONTROLLERS_MAX], ejected[CONFIG_CONTROLLERS_MAX];
+};
+_Static_assert(CONFIG_LUNS_MAX <= 64, "a bit each");
+
 /* owner: the event loop */
 struct vm {
 	struct list link; /* in the registry */
@@ -53,11 +59,12 @@ struct vm {
 	struct {
 		enum automatic_what what; /* what it waits for, while it is Off */
 		struct event *due, *pump_ev;
-		bool ready;            /* due, and waits for its turn */
-		bool by_itself;        /* its worker was not asked for */
-		bool ran;              /* when the host went down */
-		unsigned int failures; /* in a row */
-	} automatic;                   /* automatic.c's */
+		bool ready;                        /* due, and waits for its turn */
+		bool by_itself;                    /* its worker was not asked for */
+		bool ran;                          /* when the host went down */
+		unsigned int failures;             /* in a row */
+	} automatic;                               /* automatic.c's */
+	struct vm_drive_flags drives, drives_told; /* now, and as disk_news.c has told */
 };
 
 /* What changed, as vm_apply_status() says. */
@@ -67,6 +74,7 @@ enum vm_change {
 	VM_CHANGED_HEARTBEAT = 4,
 	VM_CHANGED_CRASH = 8,
 	VM_CHANGED_VMBUS = 16,
+	VM_CHANGED_DRIVES = 256, /* until disk_news.c has told */
 };
 
 /* Takes what *config owns. NULL without memory (the config is then still the caller's). */

@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "vmms/audit.h"
 #include "vmms/automatic.h"
+#include "vmms/disks_priv.h"
 #include "vmms/reservations.h"
 #include "vmms/shares.h"
 #include "vmms/prometheus.h"
@@ -89,6 +90,8 @@ void vmms_changed(struct vmms *v, struct vm *vm, int mask)
 			 vm->heartbeat ? vm->heartbeat : "none");
 		tell(v, vm, "heartbeat", text);
 	}
+	if (mask & VM_CHANGED_DRIVES)
+		disk_news(v, vm);
 	wait_settle(vm);
 	if (vm->state == VM_OFF)
 		reservations_sweep(&v->registry, v->instance.state_fd);

@@ -158,7 +158,8 @@ void control_dvd_change(struct rpc_call *call, void *ctx)
 		return;
 	r = control_take_files(call, at.controller, at.lun, NULL, NULL, &files, &error);
 	if (r == 0)
-		r = machine_dvd_change(m, at.controller, at.lun, &files,
+		r = machine_dvd_change(m, at.controller, at.lun,
+				       rpc_call_bool(call, "force"), &files,
 				       control_answer_done, call, &error);
 	if (r < 0)
 		control_answer(call, r, &error);

@@ -47,8 +47,7 @@ static bool id_of_digits(const char *serial, struct guid *ret)
  * The same at every start: of the serial number; without one, of the place in the VM, or for a shared disk, which is the same disk in each VM, of
  * the file.
  */
-static void drive_id(const struct machine *m, const struct drive_config *d,
-		     struct guid *ret)
+void drive_id(const struct machine *m, const struct drive_config *d, struct guid *ret)
 {
 	static const struct guid host_wide;
 	char place[32];
@@ -64,8 +63,8 @@ static void drive_id(const struct machine *m, const struct drive_config *d,
 
 /* ---- finding ---- */
 
-static struct storvsp *controller_find(struct machine *m, unsigned int controller,
-				       struct machine_error *error)
+struct storvsp *controller_find(struct machine *m, unsigned int controller,
+				struct machine_error *error)
 {
 	if (controller < CONFIG_CONTROLLERS_MAX && m->scsi[controller])
 		return m->scsi[controller];
@@ -73,9 +72,8 @@ static struct storvsp *controller_find(struct machine *m, unsigned int controlle
 	return NULL;
 }
 
-/* The drive at a place, of a controller that is there. */
-static struct drive *drive_find(struct machine *m, unsigned int controller,
-				unsigned int lun, struct machine_error *error)
+struct drive *drive_find(struct machine *m, unsigned int controller, unsigned int lun,
+			 struct machine_error *error)
 {
 	struct drive *d;
 
@@ -99,11 +97,19 @@ static void on_stalled(void *opaque, int r)
 	eventfd_write(d->m->asked_fd, 1);
 }
 
-static void apply_policies(struct drive *d, struct scsi_dev *dev,
-			   const struct drive_config *c)
+/* Serving thread: the guest took the medium out. */
+static void on_ejected(void *opaque)
 {
-	d->min_iops = c->min_iops;
-	d->max_iops = c->max_iops;
+	struct drive *d = opaque;
+
+	atomic_store(&d->ejected, DRIVE_EJECTED_NEW);
+	eventfd_write(d->m->asked_fd, 1);
+}
+
+void drive_apply_policies(struct drive *d, struct scsi_dev *dev,
+			  const struct drive_config *c)
+{
+	qos_set(&d->qos, c->min_iops);
 	throttle_set(&dev->limit, c->max_iops);
 	atomic_store(&dev->stalls_on_io_error, c->pause_on_error);
 }
@@ -149,11 +155,12 @@ static int device_new(struct drive *d, const struct drive_config *c,
 	}
 	if (c->serial[0])
 		strcpy((*ret)->serial, c->serial);
-	if (!dvd) {
+	(*ret)->told_opaque = d;
+	if (dvd)
+		(*ret)->ejected = on_ejected;
+	else
 		(*ret)->stalled = on_stalled;
-		(*ret)->stalled_opaque = d;
-	}
-	apply_policies(d, *ret, c);
+	drive_apply_policies(d, *ret, c);
 	return 0;
 }
 
@@ -240,6 +247,7 @@ static int drive_make(struct machine *m, const struct drive_config *c,
 		drive_free(d);
 		return r;
 	}
+	medium_keep(d->medium, &d->medium);
 	list_add_tail(&m->drives, &d->link);
 	machine_qos_watch(m);
 	return 0;
@@ -290,132 +298,7 @@ int machine_drive_detach(struct machine *m, unsigned int controller, unsigned in
 	return 0;
 }
 
-/* ---- change ---- */
-
-/* The unit of a drive, referenced. */
-static struct scsi_dev *unit_of(const struct drive *d)
-{
-	return storvsp_unit(d->m->scsi[d->controller], d->lun);
-}
-
-int machine_drive_set(struct machine *m, const struct drive_config *c,
-		      struct machine_error *error)
-{
-	struct storvsp *s = controller_find(m, c->controller, error);
-	struct drive *d = s ? drive_find(m, c->controller, c->lun, error) : NULL;
-	struct scsi_dev *dev = d ? unit_of(d) : NULL;
-
-	if (!dev)
-		return s ? -ENOENT : -ENODEV;
-	apply_policies(d, dev, c);
-	scsi_dev_unref(dev);
-	storvsp_rates_changed(s);
-	machine_qos_watch(m);
-	return 0;
-}
-
-static int resize(struct scsi_dev *dev, const struct drive *d, uint64_t bytes,
-		  uint64_t *ret_bytes, struct machine_error *error)
-{
-	struct disk *disk = scsi_disk_disk(dev);
-	int r = disk ? disk_resize(disk, bytes) : -ENOTBLK;
-
-	switch (r) {
-	case 0:
-		*ret_bytes = disk_bytes(disk);
-		return 0;
-	case -ENOTBLK:
-		return machine_fail(error, -EINVAL, "%s is a DVD", d->name);
-	case -EINVAL:
-		return machine_fail(error, r,
-				    "%s cannot have that size: a disk that is in use "
-				    "can only grow, by whole sectors",
-				    d->name);
-	case -EROFS:
-		return machine_fail(error, r, "%s is read-only", d->name);
-	case -EOPNOTSUPP:
-		return machine_fail(error, r,
-				    "%s has a format, or is a device, whose size cannot "
-				    "be set while the VM uses it",
-				    d->name);
-	default:
-		return machine_fail(error, r, "%s: %s", d->name, strerror(-r));
-	}
-}
-
-int machine_drive_resize(struct machine *m, unsigned int controller, unsigned int lun,
-			 uint64_t bytes, uint64_t *ret_bytes, struct machine_error *error)
-{
-	struct storvsp *s = controller_find(m, controller, error);
-	struct drive *d = s ? drive_find(m, controller, lun, error) : NULL;
-	struct scsi_dev *dev = d ? unit_of(d) : NULL;
-	uint64_t before;
-	int r;
-
-	if (!dev)
-		return s ? -ENOENT : -ENODEV;
-	before = dev->ops->bytes(dev);
-	r = resize(dev, d, bytes, ret_bytes, error);
-	if (r == 0 && *ret_bytes != before) {
-		log_info("%s: now %llu bytes", d->name, (unsigned long long)*ret_bytes);
-		scsi_dev_attention(dev, SCSI_UA_CAPACITY_CHANGED);
-		storvsp_rescan(s);
-	}
-	scsi_dev_unref(dev);
-	return r;
-}
-
-static int change(struct machine *m, struct drive *d, struct drive_files *files,
-		  struct medium **ret_old, struct machine_error *error)
-{
-	const struct drive_config c = { .controller = d->controller,
-					.lun = d->lun,
-					.kind = DRIVE_DVD };
-	struct medium *medium = NULL;
-	struct disk *disk = NULL;
-	struct guid id;
-	int r = 0;
-
-	if (d->kind != DRIVE_DVD)
-		return machine_fail(error, -EINVAL,
-				    "controller %u, LUN %u is no DVD drive",
-				    d->controller, d->lun);
-	drive_id(m, &c, &id);
-	if (files->n)
-		r = medium_open(m, &id, files, &c, &disk, &medium, error);
-	if (r < 0)
-		return r;
-	r = storvsp_change_medium(m->scsi[d->controller], d->lun, disk);
-	if (r < 0) {
-		disk_unref(disk);
-		media_collect(m, false);
-		return machine_fail(error, r, "the medium cannot be used: %s",
-				    r == -EINVAL ? "it is smaller than one DVD sector"
-						 : strerror(-r));
-	}
-	*ret_old = d->medium;
-	d->medium = medium;
-	return 0;
-}
-
-int machine_dvd_change(struct machine *m, unsigned int controller, unsigned int lun,
-		       struct drive_files *files, machine_done_fn done, void *opaque,
-		       struct machine_error *error)
-{
-	struct storvsp *s = controller_find(m, controller, error);
-	struct drive *d = s ? drive_find(m, controller, lun, error) : NULL;
-	struct medium *old = NULL;
-	int r = s ? -ENOENT : -ENODEV;
-
-	if (d)
-		r = change(m, d, files, &old, error);
-	drive_files_close(files);
-	if (r == 0)
-		medium_await(old, done, opaque);
-	return r;
-}
-
-/* ---- stalls ---- */
+/* ---- what drives tell ---- */
 
 static void stalled(struct machine *m, const struct drive *d, int r)
 {
@@ -434,10 +317,15 @@ void drives_asked(struct machine *m)
 
 	media_collect(m, false);
 	list_for_each (d, &m->drives, link) {
-		int r = atomic_exchange(&d->stalled, 0);
+		int r = atomic_exchange(&d->stalled, 0), fresh = DRIVE_EJECTED_NEW;
 
 		if (r)
 			stalled(m, d, r);
+		if (!atomic_compare_exchange_strong(&d->ejected, &fresh, DRIVE_EJECTED))
+			continue;
+		log_info("%s (%u:%u): ejected by the guest", d->name, d->controller,
+			 d->lun);
+		machine_changed(m);
 	}
 }
 

@@ -50,11 +50,11 @@ int machine_drive_resize(struct machine *m, unsigned int controller, unsigned in
 			 struct machine_error *error) __must_check;
 /*
  * Another medium for a DVD drive, or none; its one name is for messages. done() when the one before is closed. -ENOENT, -EINVAL when it is a
- * disk.
+ * disk; without `force` -EBUSY when the guest has locked the tray.
  */
 int machine_dvd_change(struct machine *m, unsigned int controller, unsigned int lun,
-		       struct drive_files *files, machine_done_fn done, void *opaque,
-		       struct machine_error *error) __must_check;
+		       bool force, struct drive_files *files, machine_done_fn done,
+		       void *opaque, struct machine_error *error) __must_check;
 
 /* Of each drive, as the status document has it. */
 json_t *drives_json(const struct machine *m);

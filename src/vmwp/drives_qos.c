@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * What drives do, in numbers. A disk's minimum is a promise that the host's storage keeps or not; what can be done here is to notice: a disk that always had
- * work in an interval, and got less than its minimum done, is told of in the log and the status, once until it is well again.
- */
+/* What drives do, in numbers; whether disks get their minimum (back/qos.h) is told in the log and, at once, by the status. */
 #include <event2/event.h>
+#include <limits.h>
+#include <time.h>
 
 #include "back/scsi.h"
 #include "util/log.h"
@@ -13,35 +12,48 @@
 
 #define INTERVAL_S 10u
 
-static void look(struct drive *d, struct scsi_dev *dev)
+/* True when there is news. */
+static bool look(struct drive *d, struct scsi_dev *dev, uint64_t now_ns)
 {
-	uint64_t units = atomic_load(&dev->limit.units);
 	bool busy = !atomic_exchange(&dev->was_idle, atomic_load(&dev->active) == 0);
-	bool below;
 
-	d->rate = (uint32_t)MIN((units - d->units) / INTERVAL_S, (uint64_t)UINT32_MAX);
-	d->units = units;
-	below = busy && d->rate < d->min_iops;
-	if (below && !d->below_minimum)
-		log_warning("%s gets %u IOPS of 8 KiB, less than its minimum of %u",
-			    d->name, d->rate, d->min_iops);
-	d->below_minimum = below;
+	if (!qos_look(&d->qos, atomic_load(&dev->limit.units), busy, now_ns))
+		return false;
+	if (d->qos.below)
+		log_warning(
+			"%s (%u:%u) gets %u IOPS of 8 KiB, less than its minimum of %u",
+			d->name, d->controller, d->lun, d->qos.rate, d->qos.min_iops);
+	else
+		log_info("%s (%u:%u) is not below its minimum of %u IOPS any more",
+			 d->name, d->controller, d->lun, d->qos.min_iops);
+	return true;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void on_interval(evutil_socket_t fd, short what, void *opaque)
 {
 	struct machine *m = opaque;
+	bool news = false;
 	struct drive *d;
 
-	if (m->state != MACHINE_RUNNING)
-		return;
 	list_for_each (d, &m->drives, link) {
 		struct scsi_dev *dev = storvsp_unit(m->scsi[d->controller], d->lun);
 
-		if (dev)
-			look(d, dev);
+		if (m->state != MACHINE_RUNNING)
+			qos_skip(&d->qos);
+		else if (dev)
+			news |= look(d, dev, now_ns());
 		scsi_dev_unref(dev);
 	}
+	if (news)
+		machine_changed(m);
 }
 
 void machine_qos_watch(struct machine *m)
@@ -51,7 +63,7 @@ void machine_qos_watch(struct machine *m)
 	struct drive *d;
 
 	list_for_each (d, &m->drives, link)
-		wanted |= d->min_iops > 0;
+		wanted |= d->qos.min_iops > 0;
 	if (!wanted || m->qos_ev)
 		return;
 	m->qos_ev = event_new(m->env.loop, -1, EV_PERSIST, on_interval, m);
@@ -68,12 +80,15 @@ void machine_qos_unwatch(struct machine *m)
 
 static json_t *drive_json(const struct drive *d, struct scsi_dev *dev)
 {
-	return json_pack("{s:i, s:i, s:s, s:I, s:I, s:b, s:b}", "controller",
+	return json_pack("{s:i, s:i, s:s, s:I, s:I, s:b, s:b, s:i, s:b}", "controller",
 			 (int)d->controller, "lun", (int)d->lun, "kind",
 			 d->kind == DRIVE_DVD ? "dvd" : "disk", "bytes",
 			 (json_int_t)dev->ops->bytes(dev), "units",
 			 (json_int_t)atomic_load(&dev->limit.units), "loaded",
-			 dev->ops->bytes(dev) != 0, "below_minimum", d->below_minimum);
+			 dev->ops->bytes(dev) != 0, "below_minimum", d->qos.below, "rate",
+			 (int)MIN(d->qos.rate, (uint32_t)INT_MAX), "ejected",
+			 atomic_load(&d->ejected) != DRIVE_NOT_EJECTED &&
+				 dev->ops->bytes(dev) == 0);
 }
 
 json_t *drives_json(const struct machine *m)

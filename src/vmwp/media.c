@@ -16,7 +16,8 @@ struct medium {
 	struct list link;
 	struct machine *m;
 	struct machine_op closed_op;
-	atomic_bool closed; /* any thread */
+	struct medium **slot; /* who keeps it; NULL: nobody */
+	atomic_bool closed;   /* any thread */
 	unsigned int n;
 	int fds[]; /* of the same descriptions as the disk's */
 };
@@ -89,6 +90,8 @@ static void medium_free(struct medium *medium)
 		close(medium->fds[i]);
 	}
 	list_del(&medium->link);
+	if (medium->slot)
+		*medium->slot = NULL;
 	machine_finish(&medium->closed_op, 0, NULL);
 	free(medium);
 }
@@ -133,6 +136,12 @@ int medium_open(struct machine *m, const struct guid *id, struct drive_files *fi
 	(*ret_disk)->closed_opaque = medium;
 	*ret = medium;
 	return 0;
+}
+
+void medium_keep(struct medium *medium, struct medium **slot)
+{
+	if (medium)
+		medium->slot = slot;
 }
 
 void medium_await(struct medium *medium, machine_done_fn done, void *opaque)

@@ -22,6 +22,8 @@ struct medium;
 int medium_open(struct machine *m, const struct guid *id, struct drive_files *files,
 		const struct drive_config *drive, struct disk **ret_disk,
 		struct medium **ret, struct machine_error *error) __must_check;
+/* Where the medium is kept, so that NULL stands there once it is freed; slot NULL: nowhere. */
+void medium_keep(struct medium *medium, struct medium **slot);
 /* done() when it is closed, maybe at once; NULL medium is closed. One a medium. */
 void medium_await(struct medium *medium, machine_done_fn done, void *opaque);
 /* Frees those that were closed; `all`: no disk is left, whatever they say. */

@@ -31,6 +31,7 @@ STATUS = {'state': 'Running', 'health': 'Ok', 'reason': None, 'uptime_us': 15600
           'integration': {'heartbeat': {'enabled': True, 'version': '3.0'},
                           'shutdown': {'enabled': True, 'version': '3.2'},
                           'time_sync': {'enabled': False, 'version': None}},
+          'drives': [{'controller': 0, 'lun': 0, 'below_minimum': True}],
           'crash': None, 'channels': [CHANNEL, {**CHANNEL, 'name': 'Heartbeat', 'vp': 0, 'packets_in': 7}],
           'vps': [], 'resets': 0}
 SHOW = {**WEB1, 'config': CONFIG, 'worker_pid': 4711, 'console_socket': '/run/vmms/vms/x/console.sock',
@@ -206,6 +207,7 @@ def drives():
         (['dvd', 'insert', 'web1', '/x.iso', '--at', '1:63'], 'dvd.insert', DISK, 'web1: drive 0:1 has the medium',
          dict(at, path='/x.iso')),
         (['dvd', 'eject', 'web1', '--at', '1:63'], 'dvd.eject', DISK, 'web1: drive 0:1 is empty', at),
+        (['dvd', 'eject', 'web1', '--force'], 'dvd.eject', DISK, 'web1: drive 0:1 is empty', {'vm': 'web1', 'force': True}),
     ]
     for argv, method, result, line, params in rows:
         with FakeVmms({method: result}) as fake:
@@ -229,7 +231,8 @@ def lists_drives():
     """disk list"""
     empty = dict(DISK, lun=2, bytes=None, drive=dict(DISK['drive'], kind='dvd', path=None, serial=None, max_iops=0,
                                                      read_only=True))
-    out, _ = answer('disk.list', {'drives': [DISK, empty]}, 'disk', 'list', 'web1')
+    low = dict(DISK, lun=3, drive=dict(DISK['drive'], min_iops=500, max_iops=0), below_minimum=True)
+    out, _ = answer('disk.list', {'drives': [DISK, empty, low]}, 'disk', 'list', 'web1')
     golden('disk-list.txt', out)
 
 

@@ -353,6 +353,54 @@ START_TEST(the_guest_locks_and_ejects)
 }
 END_TEST
 
+static unsigned int told;
+
+static void on_ejected(void *opaque)
+{
+	ck_assert_ptr_eq(opaque, &told);
+	ck_assert_uint_eq(closed, 0); /* the medium is still there */
+	told++;
+}
+
+START_TEST(an_eject_is_told_once)
+{
+	told = 0;
+	dvd->ejected = on_ejected;
+	dvd->told_opaque = &told;
+	scsi_run(&run, &target, 0, CDB(0x1e, 0, 0, 0, 1, 0), NONE, 0);
+	scsi_run(&run, &target, 0, CDB(0x1b, 0, 0, 0, 2, 0), NONE, 0); /* locked */
+	scsi_run(&run, &target, 0, CDB(0x1b, 0, 0, 0, 3, 0), NONE, 0); /* load */
+	scsi_run(&run, &target, 0, CDB(0x1b, 0, 0, 0, 0, 0), NONE, 0); /* stop */
+	ck_assert_uint_eq(told, 0);
+	scsi_run(&run, &target, 0, CDB(0x1e, 0, 0, 0, 0, 0), NONE, 0);
+	for (int i = 0; i < 3; i++)
+		scsi_run(&run, &target, 0, CDB(0x1b, 0, 0, 0, 2, 0), NONE, 0);
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(closed, 1);
+}
+END_TEST
+
+START_TEST(the_operators_eject_is_a_wish_while_it_is_locked)
+{
+	struct scsi_dev *disk;
+
+	ck_assert_int_eq(scsi_dvd_ask_eject(dvd), 0);
+	ck_assert_uint_eq(event(), MMC_MEDIA_PRESENT);
+	scsi_run(&run, &target, 0, CDB(0x1e, 0, 0, 0, 1, 0), NONE, 0);
+	ck_assert_int_eq(scsi_dvd_ask_eject(dvd), -EBUSY);
+	ck_assert_uint_eq(event(), MMC_EVENT_EJECT_REQUEST << 8 | MMC_MEDIA_PRESENT);
+	ck_assert_uint_eq(event(), MMC_MEDIA_PRESENT);
+	scsi_run(&run, &target, 0, CDB(0x1e, 0, 0, 0, 0, 0), NONE, 0);
+	ck_assert_int_eq(scsi_dvd_ask_eject(dvd), 0);
+	ck_assert_int_eq(scsi_dvd_change(dvd, NULL), 0);
+	scsi_run(&run, &target, 0, CDB(0x1e, 0, 0, 0, 1, 0), NONE, 0);
+	ck_assert_int_eq(scsi_dvd_ask_eject(dvd), 0); /* nothing is in it */
+	ck_assert_int_eq(scsi_disk_new(&medium(8192)->disk, &disk), 0);
+	ck_assert_int_eq(scsi_dvd_ask_eject(disk), 0);
+	scsi_dev_unref(disk);
+}
+END_TEST
+
 START_TEST(a_lock_does_not_bind_the_operator)
 {
 	scsi_run(&run, &target, 0, CDB(0x1e, 0, 0, 0, 1, 0), NONE, 0);
@@ -389,6 +437,8 @@ static Suite *suite(void)
 	tcase_add_test(t, tells_its_features);
 	tcase_add_test(t, media_come_and_go);
 	tcase_add_test(t, the_guest_locks_and_ejects);
+	tcase_add_test(t, an_eject_is_told_once);
+	tcase_add_test(t, the_operators_eject_is_a_wish_while_it_is_locked);
 	tcase_add_test(t, a_lock_does_not_bind_the_operator);
 	tcase_add_test(t, a_medium_goes_with_its_last_read);
 	suite_add_tcase(s, t);

@@ -19,6 +19,7 @@ The name's part before the first '-' is the behaviour:
   uncounted cannot count                              heldcount  tells them at test.count
   nicless   fails whatever it is asked of its network adapters
   slownic   never answers that a network adapter is attached
+  locked    has a guest that has locked the tray of its DVD drives
 Anything else is a VM that works. A test may connect to worker.sock too and call test.* methods.
 """
 import array
@@ -184,6 +185,8 @@ def told(method, fn=lambda conn, p: {}):
             for fd in got:
                 os.close(fd)
             raise Fail(-32000, 'the fake cannot')
+        if kind == 'locked' and method == 'dvd.change' and not p.get('force'):
+            raise Fail(-32004, 'the guest has locked the tray')
         if kind == 'slowdisk' and method == 'drive.attach':
             return None
         if kind == 'slowdetach' and method == 'drive.detach' and len([d for d in drives if d[0] == method]) == 1:

@@ -290,7 +290,92 @@ def cut_short(host):
     c.call('disk.detach', vm='slowdisk-1', controller=0, lun=0)
 
 
-TESTS = [cut_short, off, wrong, hot, undone, shared, shared_resize, reservations, twice]
+def news(c, after):
+    """The next events about disks, and the number to go on from."""
+    while True:
+        got = c.call('events.next', after=after, timeout_s=20)
+        after = got['seq']
+        found = [e['message'] for e in got['events'] if e['type'] == 'disk']
+        if found:
+            return found, after
+
+
+def minimum(host):
+    """a disk below its minimum: one event when it begins and one when it ends; the list tells"""
+    c = host.start()
+    a, b = host.file('a.img'), host.file('b.img')
+    vm = make(host, c, 't', a, b, run=False)
+    c.call('disk.set', vm='t', controller=0, lun=1, patch={'min_iops': 50})
+    c.call('vm.start', vm='t')
+    w, after = host.worker(vm), c.call('events.next', after=0, timeout_s=0)['seq']
+    low = {'controller': 0, 'lun': 1, 'below_minimum': True}
+    for _ in range(2):
+        w.call('test.changed', drives=[{'controller': 0, 'lun': 0, 'below_minimum': False}, low])
+    found, after = news(c, after)
+    assert found == [f't: the disk 0:1, {b}, gets less than its minimum of 50 IOPS; its storage has more to do than '
+                     'it can'], found
+    assert [d['below_minimum'] for d in c.call('disk.list', vm='t')['drives']] == [False, True]
+    host.kill()
+    c = host.start()
+    assert [d['below_minimum'] for d in c.call('disk.list', vm='t')['drives']] == [False, True]
+    after = c.call('events.next', after=0, timeout_s=0)['seq']
+    w.call('test.changed', drives=[dict(low, below_minimum=False)])
+    found, after = news(c, after)
+    assert found == [f't: the disk 0:1, {b}, is not below its minimum any more'], found
+    w.call('test.changed', drives=[low])
+    assert 'gets less' in news(c, after)[0][0]
+    c.call('vm.stop', vm='t', force=True)
+    assert [d['below_minimum'] for d in c.call('disk.list', vm='t')['drives']] == [False, False]
+
+
+def ejected(host):
+    """a medium that the guest ejects leaves the configuration, also by way of a vmms that is killed or busy"""
+    c = host.start()
+    iso, b = host.file('a.iso'), host.file('b.img')
+    dvd = [{'drives': [{'lun': 2, 'kind': 'dvd', 'path': iso}, drive(3, host.file('c.img'))]}]
+    out = [{'controller': 0, 'lun': 2, 'ejected': True}, {'controller': 0, 'lun': 3, 'ejected': True}]
+
+    def state(vm):
+        return on_disk(host, vm)[0, 2]['path']
+
+    ids = [c.call('vm.create', config=host.config(name, scsi=dvd))['id'] for name in ('t', 'slowdisk', 'locked')]
+    c.call('vm.start', vm='t')
+    w, after = host.worker(ids[0]), c.call('events.next', after=0, timeout_s=0)['seq']
+    w.call('test.changed', drives=out)
+    found, after = news(c, after)
+    assert found == [f't: the guest ejected {iso} from the DVD drive 0:2'], found
+    assert state(ids[0]) is None and on_disk(host, ids[0])[0, 3]['path']
+    c.call('dvd.insert', vm='t', path=b)
+    # What the worker said before does not take the new one out; what it says then does.
+    assert state(ids[0]) == b
+    w.call('test.changed', drives=[])
+    w.call('test.changed', drives=out)
+    assert b in news(c, after)[0][0] and state(ids[0]) is None
+    c.call('vm.stop', vm='t', force=True)
+    c.call('disk.detach', vm='t', controller=0, lun=3)
+    c.call('vm.start', vm='slowdisk')
+    other = host.client()
+    other.send('disk.attach', {'vm': 'slowdisk', 'drive': {'kind': 'disk', 'path': b}})
+    w = host.worker(ids[1])
+    while not w.call('test.facts')['drives']:
+        pass
+    w.call('test.changed', drives=out)
+    c.call('disk.list', vm='slowdisk')
+    assert state(ids[1]) == iso
+    host.kill()
+    c = host.start()
+    assert 'slowdisk: the guest ejected' in news(c, 0)[0][0]
+    assert state(ids[1]) is None
+    c.call('vm.stop', vm='slowdisk', force=True)
+    c.call('vm.start', vm='locked')
+    fails(WRONG_STATE, 'cannot eject the medium of locked: the guest has locked the tray', c.call, 'dvd.eject', vm='locked')
+    assert state(ids[2]) == iso
+    c.call('dvd.insert', vm='locked', path=iso)
+    c.call('dvd.eject', vm='locked', force=True)
+    assert state(ids[2]) is None
+
+
+TESTS = [cut_short, off, wrong, hot, undone, shared, shared_resize, reservations, twice, minimum, ejected]
 
 if __name__ == '__main__':
     sys.exit(main(TESTS, *sys.argv[1:3]))

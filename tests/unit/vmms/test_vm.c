@@ -94,6 +94,34 @@ START_TEST(says_what_changed)
 }
 END_TEST
 
+START_TEST(says_what_drives_tell)
+{
+	ck_assert(apply(RUNS ",\"drives\":[{\"controller\":3,\"lun\":63,"
+			     "\"below_minimum\":true},{\"controller\":0,\"lun\":1,"
+			     "\"ejected\":true}]}") &
+		  VM_CHANGED_DRIVES);
+	ck_assert_uint_eq(vm->drives.below_minimum[3], UINT64_C(1) << 63);
+	ck_assert_uint_eq(vm->drives.ejected[0], 2);
+	/* Until it was told. */
+	vm->drives_told = vm->drives;
+	ck_assert_int_eq(apply(RUNS ",\"drives\":[{\"controller\":3,\"lun\":63,"
+				    "\"below_minimum\":true},{\"controller\":0,"
+				    "\"lun\":1,\"ejected\":true}]}"),
+			 0);
+	ck_assert_int_eq(apply(RUNS ",\"drives\":7}"), VM_CHANGED_DRIVES);
+	vm->drives_told = vm->drives;
+	ck_assert_int_eq(apply(RUNS ",\"drives\":[7,null,{\"controller\":4,\"lun\":0,"
+				    "\"ejected\":true},{\"controller\":-1,\"lun\":0,"
+				    "\"ejected\":true},{\"controller\":0,\"lun\":64,"
+				    "\"ejected\":true},{\"controller\":0,\"lun\":0,"
+				    "\"ejected\":\"true\"}]}"),
+			 0);
+	apply(RUNS ",\"drives\":[{\"controller\":1,\"lun\":1,\"ejected\":true}]}");
+	vm_set_off(vm, VM_OK, NULL);
+	ck_assert_uint_eq(vm->drives.ejected[1], 0);
+}
+END_TEST
+
 /* Off is when the worker is gone, not when it says so. */
 START_TEST(off_is_stopping_until_the_worker_is_gone)
 {
@@ -168,6 +196,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, what_is_no_status_changes_nothing, 0, ARRAY_SIZE(bad));
 	tcase_add_loop_test(t, odd_members_do_no_harm, 0, ARRAY_SIZE(odd));
 	tcase_add_test(t, says_what_changed);
+	tcase_add_test(t, says_what_drives_tell);
 	tcase_add_test(t, off_is_stopping_until_the_worker_is_gone);
 	tcase_add_test(t, running_is_no_news_while_it_is_asked_to_stop);
 	tcase_add_test(t, size_is_bounded);

@@ -28,7 +28,7 @@ static void setup(void)
 	disk->closed = &closed;
 	ck_assert_int_eq(scsi_disk_new(&disk->disk, &dev), 0);
 	dev->stalled = on_stalled;
-	dev->stalled_opaque = &stalled;
+	dev->told_opaque = &stalled;
 	ck_assert_int_eq(storvsp_attach(sg.s, 0, dev), 0);
 	stor_guest_start(&sg, VSTOR_VERSION_WIN10);
 }
