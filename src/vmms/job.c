@@ -75,6 +75,13 @@ struct job *jobs_find(const struct jobs *jobs, int64_t id)
 	return NULL;
 }
 
+json_t *jobs_document(const struct jobs *jobs, int64_t id)
+{
+	const struct job *job = jobs_find(jobs, id);
+
+	return job ? job_document(job) : NULL;
+}
+
 /* ---- the set of all ---- */
 
 struct job *job_restore(struct jobs *jobs, int64_t id, enum job_state state, json_t *doc)
@@ -112,6 +119,7 @@ void job_free(struct job *job)
 	list_del(&job->link);
 	json_decref(job->doc);
 	free(job->leftover);
+	json_decref(job->deletion);
 	if (job->later)
 		event_free(job->later);
 	free(job);

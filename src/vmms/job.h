@@ -4,7 +4,7 @@
  * outcome is kept (the last JOBS_KEPT, over a restart of vmms too). A job that ran when vmms died has Failed.
  *
  * Each job has a record, STATE/jobs/<number>.json, written before its work begins and replaced at its end, so that the next vmms knows what to
- * undo (a leftover that is removed) and numbers never mean another job. Thread: the event loop's.
+ * undo (a leftover that is removed) or to finish (a file that is deleted), and numbers never mean another job. Thread: the event loop's.
  */
 #ifndef VMMS_JOB_H
 #define VMMS_JOB_H
@@ -53,12 +53,20 @@ int job_new(struct jobs *jobs, const char *kind, const char *path, const char *l
 	    const struct job_ops *ops, void *arg, struct job **ret,
 	    struct rpc_error *e) __must_check;
 void job_progress(struct job *job, uint64_t done, uint64_t total);
+/*
+ * Deletes a file that the job's success makes useless, before job_end(). It is in the record first, so that where vmms ends in between the next one deletes it
+ * and the job is Completed. -ESTALE when another file has the name; it stays.
+ */
+int job_delete_file(struct job *job, const char *path, dev_t dev, ino_t ino,
+		    struct rpc_error *e) __must_check;
 /* Ends it: with e NULL Completed (the result, borrowed, may be NULL), else Failed, or Cancelled for -ECANCELED. */
 void job_end(struct job *job, const json_t *result, const struct rpc_error *e);
 int64_t job_id(const struct job *job);
 /* The document of the methods' table; a new reference. */
 json_t *job_document(const struct job *job);
 
+/* By number; a new reference, NULL when there is none. */
+json_t *jobs_document(const struct jobs *jobs, int64_t id);
 /* The running job that has a file open; 0: none. */
 int64_t jobs_holder(const struct jobs *jobs, dev_t dev, ino_t ino);
 

@@ -23,6 +23,7 @@ struct job {
 	enum job_state state;
 	json_t *doc; /* as the methods' table has it; says the state too */
 	char *leftover;
+	json_t *deletion; /* path, dev, ino: what is to be deleted yet; NULL: nothing */
 	const struct job_ops *ops; /* NULL once it has ended */
 	void *arg;
 	uint64_t told_ms;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rpc/frame.h"
@@ -26,8 +27,8 @@ static void name_of(int64_t id, char ret[NAME_SIZE])
 
 int job_record_write(const struct job *job)
 {
-	json_t *record =
-		json_pack("{s:O, s:s?}", "job", job->doc, "leftover", job->leftover);
+	json_t *record = json_pack("{s:O, s:s?, s:O?}", "job", job->doc, "leftover",
+				   job->leftover, "deletion", job->deletion);
 	cleanup_free char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	char name[NAME_SIZE];
 
@@ -48,23 +49,75 @@ void job_record_remove(const struct job *job)
 			    (long long)job->id, strerror(errno));
 }
 
+/* ---- a file that goes with the job's success ---- */
+
+/* As the record has it; one that is gone was deleted before. */
+static int carry_out(const json_t *deletion, struct rpc_error *e)
+{
+	const char *path = json_string_value(json_object_get(deletion, "path"));
+	json_int_t dev = json_integer_value(json_object_get(deletion, "dev")),
+		   ino = json_integer_value(json_object_get(deletion, "ino"));
+	struct stat st;
+
+	if (!path || path[0] != '/')
+		return rpc_error_set(e, -EPROTO, "the job's record is damaged");
+	if (lstat(path, &st) < 0 && errno == ENOENT)
+		return 0;
+	if (lstat(path, &st) < 0 || (json_int_t)st.st_dev != dev ||
+	    (json_int_t)st.st_ino != ino)
+		return rpc_error_set(e, -ESTALE,
+				     "%s is merged, but is another file now, which stays",
+				     path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return rpc_error_set(e, -errno,
+				     "%s is merged into its parent, but cannot be "
+				     "deleted: %s; delete it",
+				     path, strerror(errno));
+	return 0;
+}
+
+int job_delete_file(struct job *job, const char *path, dev_t dev, ino_t ino,
+		    struct rpc_error *e)
+{
+	int r;
+
+	job->deletion = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)dev,
+				  "ino", (json_int_t)ino);
+	r = job->deletion ? job_record_write(job) : -ENOMEM;
+	if (r == 0)
+		r = carry_out(job->deletion, e);
+	else
+		rpc_error_set(e, r,
+			      "%s is merged into its parent, but the job cannot be "
+			      "recorded: %s; delete it",
+			      path, strerror(-r));
+	json_decref(take_ptr(&job->deletion));
+	return r;
+}
+
 /* ---- at the start of vmms ---- */
 
 /* A job that was cut off with the vmms before: its process ended with it. */
-static void settle(struct job *job, const char *leftover)
+static void settle(struct job *job, const char *leftover, const json_t *deletion)
 {
 	struct rpc_error e;
+	bool done = false;
 
 	if (leftover && unlink(leftover) < 0 && errno != ENOENT)
 		log_warning("job %lld left %s, which cannot be removed: %s",
 			    (long long)job->id, leftover, strerror(errno));
-	rpc_error_set(&e, -ECONNRESET,
-		      "vmms ended while it ran; its images are whole, start it again");
+	if (json_is_object(deletion))
+		done = carry_out(deletion, &e) == 0;
+	else
+		rpc_error_set(
+			&e, -ECONNRESET,
+			"vmms ended while it ran; its images are whole, start it again");
 	job->jobs->running--;
 	job->jobs->ended++;
-	job->state = JOB_FAILED;
-	json_object_set_new(job->doc, "state", job_state_json(JOB_FAILED));
-	json_object_set_new(job->doc, "error", rpc_error_to_json(&e));
+	job->state = done ? JOB_COMPLETED : JOB_FAILED;
+	json_object_set_new(job->doc, "state", job_state_json(job->state));
+	if (!done)
+		json_object_set_new(job->doc, "error", rpc_error_to_json(&e));
 	json_object_set_new(job->doc, "ended", job_time());
 	if (job_record_write(job) < 0)
 		log_warning("the end of job %lld cannot be recorded", (long long)job->id);
@@ -86,7 +139,8 @@ static int take_record(struct jobs *jobs, int64_t id, json_t *record)
 	if (!job)
 		return -ENOMEM;
 	if (!job_is_over(job))
-		settle(job, json_string_value(json_object_get(record, "leftover")));
+		settle(job, json_string_value(json_object_get(record, "leftover")),
+		       json_object_get(record, "deletion"));
 	return 0;
 }
 

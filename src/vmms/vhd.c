@@ -48,19 +48,8 @@ static void op_free(struct vhd_op *op)
 static int delete_child(struct vhd_op *op, struct rpc_error *e)
 {
 	const struct vhd_file *child = &vhd_process_files(op->process)->v[0];
-	struct stat st;
 
-	if (lstat(child->path, &st) < 0 || st.st_dev != child->dev ||
-	    st.st_ino != child->ino)
-		return rpc_error_set(e, -ESTALE,
-				     "%s is merged, but is another file now, which stays",
-				     child->path);
-	if (unlink(child->path) < 0)
-		return rpc_error_set(e, -errno,
-				     "%s is merged into its parent, but cannot be "
-				     "deleted: %s; delete it",
-				     child->path, strerror(errno));
-	return 0;
+	return job_delete_file(op->job, child->path, child->dev, child->ino, e);
 }
 
 static void on_ended(void *arg, const json_t *result, const struct rpc_error *error)

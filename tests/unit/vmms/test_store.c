@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "unit/test.h"
+#include "unit/vmms/killed.h"
 #include "util/io.h"
 
 static char folder[64];
@@ -140,35 +138,6 @@ static const struct {
 	{ do_create, do_delete, 1, 0, SMALL, 0 },
 };
 
-/* True when the child was killed before it was done. */
-static bool run_killed(void (*op)(void), int nth)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(2);
-		raise(SIGSTOP);
-		op();
-		_exit(0);
-	}
-	waitpid(pid, &status, 0);
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status) == 2;
-	for (int i = 0; i < nth; i++) {
-		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
-		waitpid(pid, &status, 0);
-		if (WIFEXITED(status)) {
-			ck_assert_int_eq(WEXITSTATUS(status), 0);
-			return false;
-		}
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return true;
-}
-
 static void check_after_kill(int row, int nth)
 {
 	load();
@@ -197,7 +166,7 @@ START_TEST(survives_a_kill_at_every_call)
 	for (nth = 1; killed && nth < 2000; nth++) {
 		if (steps[_i].before)
 			steps[_i].before();
-		killed = run_killed(steps[_i].op, nth);
+		killed = killed_at(nth, steps[_i].op);
 		check_after_kill(_i, nth);
 		if (vms)
 			do_delete();
