@@ -249,10 +249,27 @@ static const struct rpc_field nic_fields[] = {
 		0 \
 	}
 
+static const struct rpc_field new_disk_fields[] = {
+	{ "path", RPC_STRING, REQ,
+	  .description = "as the configuration has it; its end says the format" },
+	{ "size_bytes", RPC_INTEGER, REQ, .min = 1, .max = INT64_MAX,
+	  .description = "of the disk" },
+	END
+};
+
 static const struct rpc_method table[] = {
-	{ "vm.create", "Makes a VM from a configuration; it is Off.", RPC_RIGHT_ADMIN,
-	  FIELDS{ { "config", RPC_OBJECT, REQ, .description = "as vm.json(5)" }, END },
-	  summary_fields, ERRORS{ RPC_EXISTS, 0 } },
+	{ "vm.create",
+	  "Makes a VM from a configuration; it is Off. Disks that are to be made are "
+	  "made "
+	  "before, by a job each as of vhd.create, and deleted again when it fails.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ { "config", RPC_OBJECT, REQ, .description = "as vm.json(5)" },
+		  { "new_disks", RPC_ARRAY, .fields = new_disk_fields,
+		    .description = "disks of it whose images are to be made" },
+		  END },
+	  summary_fields,
+	  ERRORS{ RPC_EXISTS, RPC_NOT_FOUND, RPC_DENIED, RPC_LIMIT, RPC_WORKER_GONE,
+		  0 } },
 	{ "vm.list", "All VMs, or those of a group or with a tag, by name.",
 	  RPC_RIGHT_VIEW,
 	  FIELDS{ { "group", RPC_STRING, .description = "those of this group only" },

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "config/config.h"
 
+#define NEW_SIZE ",size="
 #define MEMORY_DEFAULT ((json_int_t)512 << 20)
 
 /* Which option sets which member: "group.member", or a member of the top. */
@@ -109,16 +110,39 @@ static int check_medium(const struct vmctl *v, const struct arg_value *drive)
 	if (strcmp(drive->option->name, "dvd") == 0)
 		return fail(v, "%s: there is no such file", drive->text);
 	return fail(v,
-		    "%s: there is no such file; to make an empty disk: vmctl vhd create "
-		    "%s --size 10G",
+		    "%s: there is no such file; to make an empty disk: --disk "
+		    "%s,size=10G",
 		    drive->text, drive->text);
 }
 
-/* --disk and --dvd, in the order given, on the LUNs of controller 0, then 1 …; a status. */
-static int add_drives(const struct vmctl *v, const struct args *a, json_t *doc)
+/* "FILE,size=20G": a disk that is to be made, into `disks`; cuts the text to FILE. A status. */
+static int take_new(const struct vmctl *v, char *text, json_t *disks)
+{
+	char *size = strstr(text, NEW_SIZE);
+	uint64_t bytes;
+
+	if (!size)
+		return VMCTL_DONE;
+	if (config_parse_size(size + strlen(NEW_SIZE), &bytes) < 0 || !bytes ||
+	    bytes > INT64_MAX)
+		return fail_usage(
+			v, "--disk FILE,size=SIZE wants a size such as 20G, not \"%s\"",
+			size + strlen(NEW_SIZE));
+	*size = 0;
+	return json_array_append_new(disks, json_pack("{s:s, s:I}", "path", text,
+						      "size_bytes", (json_int_t)bytes)) <
+			       0
+		       ? fail(v, "\"%s\" is not UTF-8 text", text)
+		       : VMCTL_DONE;
+}
+
+/* --disk and --dvd, in the order given, on the LUNs of controller 0, then 1 …; those to be made into `disks`. A status. */
+static int add_drives(const struct vmctl *v, const struct args *a, json_t *doc,
+		      json_t *disks)
 {
 	json_t *scsi = json_array(), *drives = NULL;
 	unsigned int n = 0;
+	size_t made;
 
 	json_object_set_new(doc, "scsi", scsi);
 	for (size_t i = 0; i < a->nvalues; i++) {
@@ -128,7 +152,11 @@ static int add_drives(const struct vmctl *v, const struct args *a, json_t *doc)
 
 		if (strcmp(kind, "disk") != 0 && strcmp(kind, "dvd") != 0)
 			continue;
-		status = check_medium(v, drive);
+		made = json_array_size(disks);
+		status = strcmp(kind, "disk") == 0 ? take_new(v, drive->text, disks)
+						   : VMCTL_DONE;
+		if (!status && made == json_array_size(disks))
+			status = check_medium(v, drive);
 		if (status)
 			return status;
 		if (n % CONFIG_LUNS_MAX == 0) {
@@ -175,18 +203,20 @@ int verb_create(struct vmctl *v, const struct args *a)
 	json_auto_t *config =
 		json_pack("{s:i, s:s, s:{s:I}}", "schema", CONFIG_SCHEMA, "name",
 			  a->words[0], "memory", "bytes", MEMORY_DEFAULT);
-	json_auto_t *summary = NULL;
+	json_auto_t *summary = NULL, *disks = json_array();
 	int status;
 
 	if (!config)
 		return fail(v, "\"%s\" is not UTF-8 text", a->words[0]);
 	status = add_members(v, a, config);
 	if (status == VMCTL_DONE)
-		status = add_drives(v, a, config);
+		status = add_drives(v, a, config, disks);
 	if (status == VMCTL_DONE)
 		status = add_nics(v, a, config);
 	if (status == VMCTL_DONE)
-		status = call(v, v->verb->method, json_pack("{s:O}", "config", config),
+		status = call(v, v->verb->method,
+			      json_pack("{s:O, s:O*}", "config", config, "new_disks",
+					json_array_size(disks) ? disks : NULL),
 			      &summary);
 	if (status)
 		return status;

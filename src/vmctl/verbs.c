@@ -117,14 +117,14 @@ const struct verb verbs[] = {
 	  "Disks are VHDX, VHD or raw images, as their names say, or block devices. "
 	  "Disks "
 	  "and DVDs\n"
-	  "keep their order: the first is LUN 0 of SCSI controller 0, the next LUN 1. To "
-	  "make an\n"
-	  "empty disk: vmctl vhd create FILE.vhdx --size 10G.",
+	  "keep their order: the first is LUN 0 of SCSI controller 0, the next LUN 1. "
+	  "FILE,size=10G makes\n"
+	  "an empty one, which is deleted again when the VM cannot be made.",
 	  OPTIONS{ { "memory", OPT_SIZE, "SIZE",
 		     .help = "memory, such as 64M or 2G (512M)" },
 		   SHAPE,
 		   LIMITS,
-		   { "disk", OPT_PATH, "FILE", .repeat = true,
+		   { "disk", OPT_PATH, "FILE[,size=SIZE]", .repeat = true,
 		     .help = "a disk; may be given again" },
 		   { "dvd", OPT_PATH, "FILE", .repeat = true,
 		     .help = "a DVD with this ISO image; may be given again" },
@@ -133,6 +133,7 @@ const struct verb verbs[] = {
 		   END },
 	  "create web1 --memory 2G --cpus 2 --kernel vmlinuz --initrd initrd.img "
 	  "--cmdline 'root=/dev/sda console=ttyS0' --disk web1.img\n"
+	  "create web2 --kernel vmlinuz --disk web2.vhdx,size=20G\n"
 	  "create demo --memory 64M --cpus 2 --kernel bare.elf",
 	  "vm.create",
 	  verb_create },

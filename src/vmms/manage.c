@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "vmms/create.h"
 #include "vmms/images.h"
 #include "vmms/nic.h"
 #include "vmms/reservations.h"
@@ -25,17 +26,29 @@
 
 /* ---- create ---- */
 
+int manage_check_new(struct vmms *v, const json_t *config, struct vm_config *ret,
+		     struct rpc_error *e)
+{
+	struct config_error why;
+	int r = config_from_json(config, ret, &why);
+
+	if (r < 0)
+		return rpc_error_set(e, r, "%s", why.message);
+	r = registry_check_name(&v->registry, ret->name, e);
+	if (r == 0)
+		r = images_check_once(ret, e);
+	if (r < 0)
+		config_done(ret);
+	return r;
+}
+
 static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 		  struct rpc_error *e)
 {
 	struct guid id;
 	struct vm *vm;
-	int r = registry_check_name(&v->registry, c->name, e);
+	int r;
 
-	if (r == 0)
-		r = images_check_once(c, e);
-	if (r < 0)
-		return r;
 	guid_new(&id);
 	config_give_serials(c);
 	r = nic_check_macs(&v->registry, &id, c, e);
@@ -55,29 +68,39 @@ static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 	return 0;
 }
 
-void manage_create(struct rpc_call *call, void *ctx)
+int manage_create_now(struct vmms *v, const json_t *config, json_t **ret_summary,
+		      struct rpc_error *e)
 {
-	struct vmms *v = ctx;
-	struct config_error why;
 	struct vm_config c;
-	struct rpc_error e;
 	struct vm *vm = NULL;
-	int r;
+	int r = manage_check_new(v, config, &c, e);
 
-	r = config_from_json(json_object_get(rpc_call_params(call), "config"), &c, &why);
-	if (r < 0) {
-		rpc_call_fail(call, r, "%s", why.message);
-		return;
-	}
-	r = create(v, &c, &vm, &e);
+	if (r < 0)
+		return r;
+	r = create(v, &c, &vm, e);
 	config_done(&c);
-	if (r < 0) {
-		rpc_call_error(call, &e);
-		return;
-	}
+	if (r < 0)
+		return r;
 	log_info("%s: created, id %s", vm->config.name, vm->id_text);
 	events_add(v->events, "created", vm, "%s was created", vm->config.name);
-	rpc_call_reply(call, vm_summary(vm));
+	*ret_summary = vm_summary(vm);
+	return 0;
+}
+
+void manage_create(struct rpc_call *call, void *ctx)
+{
+	json_t *summary;
+	struct rpc_error e;
+
+	if (json_array_size(json_object_get(rpc_call_params(call), "new_disks"))) {
+		create_with_disks(ctx, call);
+		return;
+	}
+	if (manage_create_now(ctx, json_object_get(rpc_call_params(call), "config"),
+			      &summary, &e) < 0)
+		rpc_call_error(call, &e);
+	else
+		rpc_call_reply(call, summary);
 }
 
 /* ---- list, show ---- */

@@ -30,6 +30,8 @@ struct vhd_op {
 	struct vhd_files files; /* until the process has them */
 	struct vhd_target target;
 	bool has_target, delete_source;
+	vhd_made_fn made; /* vhd_make(): instead of a call; NULL */
+	void *made_arg;
 };
 
 static void op_free(struct vhd_op *op)
@@ -57,6 +59,8 @@ static void on_ended(void *arg, const json_t *result, const struct rpc_error *er
 	json_auto_t *kept = json_incref((json_t *)(uintptr_t)result);
 	struct vhd_op *op = arg;
 	struct rpc_call *call = op->call;
+	vhd_made_fn made = op->made;
+	void *made_arg = op->made_arg;
 	struct job *job = op->job;
 	struct rpc_error e = { 0 };
 	int r = 0;
@@ -71,7 +75,11 @@ static void on_ended(void *arg, const json_t *result, const struct rpc_error *er
 	op_free(op);
 	if (job)
 		job_end(job, kept, error || r < 0 ? &e : NULL);
-	else if (error)
+	if (made)
+		made(made_arg, error || r < 0 ? &e : NULL);
+	if (job)
+		return;
+	if (error)
 		rpc_call_error(call, &e);
 	else
 		rpc_call_reply(call, json_incref(kept));
@@ -97,7 +105,14 @@ static void op_cancel(void *arg)
 
 static void op_drop(void *arg)
 {
-	op_free(arg);
+	const struct rpc_error e = { .code = RPC_FAILED, .message = "vmms is stopping" };
+	struct vhd_op *op = arg;
+	vhd_made_fn made = op->made;
+	void *made_arg = op->made_arg;
+
+	op_free(op);
+	if (made)
+		made(made_arg, &e);
 }
 
 static bool op_uses(void *arg, dev_t dev, ino_t ino)
@@ -113,17 +128,25 @@ static const struct job_ops job_ops = { .cancel = op_cancel,
 
 /* ---- the beginning ---- */
 
-static struct vhd_op *op_new(struct rpc_call *call, void *ctx)
+static struct vhd_op *op_alloc(struct vmms *v)
 {
 	struct vhd_op *op = calloc(1, sizeof(*op));
 
-	if (!op) {
-		rpc_call_fail(call, -ENOMEM, "no memory");
+	if (!op)
 		return NULL;
-	}
 	list_init(&op->link);
-	op->v = ctx;
-	op->call = call;
+	op->v = v;
+	return op;
+}
+
+static struct vhd_op *op_new(struct rpc_call *call, void *ctx)
+{
+	struct vhd_op *op = op_alloc(ctx);
+
+	if (op)
+		op->call = call;
+	else
+		rpc_call_fail(call, -ENOMEM, "no memory");
 	return op;
 }
 
@@ -170,35 +193,41 @@ static int open_target(struct vhd_op *op, struct rpc_error *e)
 	return r < 0 ? rpc_error_set(e, r, "no memory") : 0;
 }
 
-/* A job whose files are open, and its process. Answers the call. */
-static void begin(struct vhd_op *op, const char *kind, const char *method)
+/* A job whose files are open, and its process. Takes params; on an error the job, if it began, has ended. */
+static int begin_job(struct vhd_op *op, const char *kind, const char *method,
+		     const char *path, json_t *params, struct rpc_error *e)
 {
-	const char *path = rpc_call_string(op->call, "path");
-	json_t *params = pass_on(op->call);
-	struct rpc_error e;
 	int r = job_new(op->v->jobs, kind, path,
 			op->has_target ? op->target.hidden : NULL, &job_ops, op, &op->job,
-			&e);
+			e);
 
 	if (r < 0) {
 		json_decref(params);
-		op_fail(op, &e);
-		return;
+		return r;
 	}
 	if (op->has_target)
-		r = open_target(op, &e);
+		r = open_target(op, e);
 	if (r < 0)
 		json_decref(params);
 	else
 		r = vhd_process_start(op->v, method, params, &op->files,
 				      op->delete_source, &process_ops, op, &op->process,
-				      &e);
-	if (r < 0) {
-		job_end(op->job, NULL, &e);
+				      e);
+	if (r < 0)
+		job_end(op->job, NULL, e);
+	return r;
+}
+
+/* The same for a call, which is answered. */
+static void begin(struct vhd_op *op, const char *kind, const char *method)
+{
+	struct rpc_error e;
+
+	if (begin_job(op, kind, method, rpc_call_string(op->call, "path"),
+		      pass_on(op->call), &e) < 0)
 		op_fail(op, &e);
-		return;
-	}
-	rpc_call_reply(take_ptr(&op->call), job_document(op->job));
+	else
+		rpc_call_reply(take_ptr(&op->call), job_document(op->job));
 }
 
 /* A merged child is deleted: no VM may be left with the name of nothing. */
@@ -274,7 +303,8 @@ void vhd_set_parent(struct rpc_call *call, void *ctx)
 
 /* ---- new images ---- */
 
-static int prepare_target(struct vhd_op *op, const char *path, struct rpc_error *e)
+static int prepare_target(struct vhd_op *op, const char *path, bool force,
+			  struct rpc_error *e)
 {
 	struct stat st;
 	int r;
@@ -287,9 +317,7 @@ static int prepare_target(struct vhd_op *op, const char *path, struct rpc_error 
 				"name for the new image",
 				op->files.v[i].path, path);
 	}
-	r = vhd_target_prepare(&op->v->registry, path, rpc_call_bool(op->call, "force"),
-			       &op->target, e);
-
+	r = vhd_target_prepare(&op->v->registry, path, force, &op->target, e);
 	op->has_target = r == 0;
 	return r;
 }
@@ -303,7 +331,8 @@ void vhd_create(struct rpc_call *call, void *ctx)
 	if (!op)
 		return;
 	if ((parent && vhd_open(ctx, parent, false, &op->files, &e) < 0) ||
-	    prepare_target(op, rpc_call_string(call, "path"), &e) < 0)
+	    prepare_target(op, rpc_call_string(call, "path"),
+			   rpc_call_bool(call, "force"), &e) < 0)
 		op_fail(op, &e);
 	else
 		begin(op, "vhd.create", "create");
@@ -318,10 +347,31 @@ void vhd_convert(struct rpc_call *call, void *ctx)
 	if (!op)
 		return;
 	if (vhd_open(ctx, rpc_call_string(call, "path"), false, &op->files, &e) < 0 ||
-	    prepare_target(op, target, &e) < 0)
+	    prepare_target(op, target, rpc_call_bool(call, "force"), &e) < 0)
 		op_fail(op, &e);
 	else
 		begin(op, "vhd.convert", "convert");
+}
+
+int vhd_make(struct vmms *v, const char *path, uint64_t bytes, vhd_made_fn fn, void *arg,
+	     struct rpc_error *e)
+{
+	struct vhd_op *op = op_alloc(v);
+	int r;
+
+	if (!op)
+		return rpc_error_set(e, -ENOMEM, "no memory");
+	r = prepare_target(op, path, false, e);
+	if (r == 0)
+		r = begin_job(op, "vhd.create", "create", path,
+			      json_pack("{s:I}", "disk_bytes", (json_int_t)bytes), e);
+	if (r < 0) {
+		op_free(op);
+		return r;
+	}
+	op->made = fn;
+	op->made_arg = arg;
+	return 0;
 }
 
 /* ---- info: over at once, so no job ---- */

@@ -19,6 +19,12 @@ int vhd_open(struct vmms *v, const char *path, bool write, struct vhd_files *fil
 int vhd_open_to_look(struct vmms *v, const char *path, struct vhd_files *files,
 		     struct rpc_error *e) __must_check;
 
+/* The end of vhd_make(), once: e NULL when the image is whole, synced and has its name. A vmms that ends calls it, too. */
+typedef void (*vhd_made_fn)(void *arg, const struct rpc_error *e);
+/* Makes an empty dynamic (or raw) image by the same job as vhd.create; on an error none began. */
+int vhd_make(struct vmms *v, const char *path, uint64_t bytes, vhd_made_fn fn, void *arg,
+	     struct rpc_error *e) __must_check;
+
 /* Answers every vhd.info that is under way: vmms ends. Jobs are jobs_free()'s. */
 void vhd_drop_looks(struct vmms *v);
 

@@ -258,6 +258,17 @@ def creates():
 
 
 @test
+def creates_disks():
+    """create --disk FILE,size=SIZE has vmms make the images"""
+    with FakeVmms({'vm.create': WEB1}) as fake:
+        equal(vmctl('create', 'web1', '--disk', '/vm/a,b.vhdx,size=20G', '--disk', '/dev/null', '--disk', 'c.img,size=512',
+                    sock=fake.path, cwd='/usr')[0], 0)
+        params = fake.calls[0][1]
+    equal([d['path'] for d in params['config']['scsi'][0]['drives']], ['/vm/a,b.vhdx', '/dev/null', '/usr/c.img'])
+    equal(params['new_disks'], [{'path': '/vm/a,b.vhdx', 'size_bytes': 20 << 30}, {'path': '/usr/c.img', 'size_bytes': 512}])
+
+
+@test
 def creates_many_drives():
     """create with 130 disks fills three controllers"""
     with FakeVmms({'vm.create': WEB1}) as fake:

@@ -127,7 +127,10 @@ def missing_files():
     """a disk that is not there: how to make one"""
     equal(vmctl('create', 'x', '--disk', '/nonexistent/d.img')[::2],
           (1, 'vmctl create: /nonexistent/d.img: there is no such file; to make an empty disk: '
-              'vmctl vhd create /nonexistent/d.img --size 10G\n'))
+              '--disk /nonexistent/d.img,size=10G\n'))
+    for size in ('', '0', 'x', '-1', '20G,size=1'):
+        equal(vmctl('create', 'x', '--disk', f'/a.vhdx,size={size}')[::2],
+              (2, 'vmctl create: --disk FILE,size=SIZE wants a size such as 20G, not "' + size + '" (help: vmctl create --help)\n'))
     equal(vmctl('create', 'x', '--dvd', '/nonexistent/d.iso')[::2],
           (1, 'vmctl create: /nonexistent/d.iso: there is no such file\n'))
 

@@ -135,7 +135,8 @@ class Vmms:
         before = self.files()
         status, out, err = self.vmctl(*args)
         equal((status, out), (1, ''), args)
-        assert err.startswith(f'vmctl {args[0]} {args[1]}: ') and err.count('\n') == 1, err
+        verb = args[0] if args[0] == 'create' else ' '.join(args[:2])
+        assert err.startswith(f'vmctl {verb}: ') and err.count('\n') == 1, err
         assert re.search(says, err), f'{args}: {err}, not {says}'
         equal(self.files(), before, f'{args}: files before and after')
         equal(self.processes(), [])
@@ -215,6 +216,22 @@ def qemu_write(v, name, *commands):
     run = subprocess.run(['qemu-io', '-f', fmt, *[x for c in commands for x in ('-c', c)], v.at(name)],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     equal(run.returncode, 0, run.stdout)
+
+
+@test
+def creates_with_disks():
+    """create --disk FILE,size=SIZE: images of each format, whole; nothing where the VM cannot be made"""
+    with Vmms() as v:
+        names = ('a.vhdx', 'b.vhd', 'c.img')
+        v.ok('create', 'web1', *(w for n in names for w in ('--disk', f'{n},size=16M')))
+        for name in names:
+            v.whole(name)
+            equal(json.loads(v.ok('--json', 'vhd', 'info', name))['disk_bytes'], 16 * MB)
+        before = v.files()
+        v.refuse('create', 'web1', '--disk', 'd.vhdx,size=16M', says='called web1 already')
+        v.refuse('create', 'web2', '--disk', 'd.vhdx,size=16M', '--disk', 'e.vhdx,size=65T', says='64 TB')
+        v.refuse('create', 'web2', '--disk', 'd.vhdx,size=16M', '--disk', 'a.vhdx,size=16M', says='exists already')
+        equal(v.files(), before)
 
 
 @test

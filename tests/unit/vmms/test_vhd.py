@@ -274,6 +274,66 @@ def locked_elsewhere(host):
         assert c.call('vhd.info', path=path)
 
 
+def create_with_disks(host):
+    """vm.create with disks to be made: first the images, by jobs, then the VM; what fails leaves neither"""
+    c = start(host)
+    a, b = host.path('vm/a.vhdx'), host.path('vm/b.img')
+
+    def create(name, *new, paths=(a, b), **more):
+        return c.call('vm.create', new_disks=[{'path': p, 'size_bytes': 1 << 20} for p in new],
+                      config=host.config(name, scsi=[{'drives': [drive(n, p) for n, p in enumerate(paths)]}], **more))
+
+    def no(code, words, *args, **more):
+        before = listing(host)
+        fails(code, words, create, *args, **more)
+        assert listing(host) == before and [v['name'] for v in c.call('vm.list')['vms']] == vms
+
+    vms = []
+    no(INVALID, 'is to be made, but is none of its disks', 'a', a, b, paths=(a,))
+    no(INVALID, 'the same file', 'a', a, paths=(a, a))
+    no(INVALID, 'name', 'a/b', a, b)
+    no(NOT_FOUND, 'make the folder first', 'a', a, host.path('none/c.img'), paths=(a, host.path('none/c.img')))
+    no(EXISTS, 'exists already', 'a', a, a)
+    fails(INVALID, 'size_bytes', c.call, 'vm.create', config=host.config('a'), new_disks=[{'path': a, 'size_bytes': 0}])
+    fails(INVALID, 'must be an object', c.call, 'vm.create', config=host.config('a'), new_disks=['a'])
+    assert create('a', a, b)['state'] == 'Off' and listing(host) == ['a.vhdx', 'b.img']
+    vms = ['a']
+    assert [j['state'] for j in c.call('job.list')['jobs'][-2:]] == ['Completed', 'Completed']
+    other = host.path('vm/c.vhdx')
+    no(EXISTS, 'called a already', 'a', other, paths=(other,))
+    no(EXISTS, 'exists already', 'b', other, b, paths=(other, b))
+    # Two at once for one name: one is made, the other and its image are not.
+    more = [host.client() for _ in range(2)]
+    sent = [m.send('vm.create', {'config': host.config('c', scsi=[{'drives': [drive(0, host.path(f'vm/{i}.img'))]}]),
+                                 'new_disks': [{'path': host.path(f'vm/{i}.img'), 'size_bytes': 512}]})
+            for i, m in enumerate(more)]
+    answers = [m.answer(s) for m, s in zip(more, sent)]
+    assert ['result' in m for m in answers].count(True) == 1, answers
+    kept_one = [i for i, m in enumerate(answers) if 'result' in m][0]
+    assert listing(host) == sorted(['a.vhdx', 'b.img', f'{kept_one}.img'])
+    host.stop()
+    c = start(host, vmvhd='/nonexistent')
+    vms = ['a', 'c']
+    no(NOT_FOUND, 'vmvhd in vmms.conf(5)', 'b', other, paths=(other,))
+
+
+def vmms_ends_while_a_disk_is_made(host):
+    """SIGTERM while an image is made for a VM: neither is there"""
+    hangs = host.file('hangs', b'#!/bin/sh\nexec sleep 1000\n')
+    os.chmod(hangs, 0o755)
+    c = start(host, vmvhd=hangs)
+    other = host.path('vm/c.vhdx')
+    c.send('vm.create', {'config': host.config('c', scsi=[{'drives': [drive(0, other)]}]),
+                         'new_disks': [{'path': other, 'size_bytes': 512}]})
+    watcher = host.client()
+    while not watcher.call('job.list')['jobs']:
+        pass
+    assert watcher.call('job.list')['jobs'][0]['state'] == 'Running'
+    host.stop()
+    assert listing(host) == []
+    assert start(host).call('vm.list')['vms'] == []
+
+
 # ---- the real process ----
 
 def kept(host):
@@ -295,4 +355,4 @@ def kept(host):
 if __name__ == '__main__':
     VMVHD = os.path.abspath(sys.argv.pop(3))
     sys.exit(main([a_job, bad_processes, flood, too_many, vmms_is_killed, records, parents, vm_start, vm_start_fails,
-                   locked_elsewhere, kept], os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])))
+                   locked_elsewhere, create_with_disks, vmms_ends_while_a_disk_is_made, kept], os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])))
