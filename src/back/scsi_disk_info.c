@@ -95,7 +95,7 @@ void scsi_disk_capacity_10(struct scsi_dev *dev, struct scsi_cmd *cmd)
 		scsi_reply(cmd, &c, sizeof(c), sizeof(c));
 }
 
-void scsi_disk_service_action_in(struct scsi_dev *dev, struct scsi_cmd *cmd)
+static void capacity_16(struct scsi_dev *dev, struct scsi_cmd *cmd)
 {
 	const struct scsi_disk *sd = scsi_disk_of(dev);
 	const struct disk_info *info = &sd->disk->info;
@@ -104,10 +104,6 @@ void scsi_disk_service_action_in(struct scsi_dev *dev, struct scsi_cmd *cmd)
 		.block_bytes = be32(1u << sd->shift),
 	};
 
-	if ((cmd->cdb[1] & 0x1f) != SCSI_SA_READ_CAPACITY_16) {
-		scsi_fail(cmd, SCSI_INVALID_FIELD_IN_CDB);
-		return;
-	}
 	c.physical_exponent =
 		(uint8_t)__builtin_ctz(MIN(info->physical_bytes, 1u << 30) >> sd->shift);
 	if (info->can_discard)
@@ -115,4 +111,18 @@ void scsi_disk_service_action_in(struct scsi_dev *dev, struct scsi_cmd *cmd)
 	if (info->discard_zeroes)
 		c.provisioning |= SCSI_CAPACITY_LBPRZ;
 	scsi_reply(cmd, &c, sizeof(c), be32_get(&cmd->cdb[10]));
+}
+
+void scsi_disk_service_action_in(struct scsi_dev *dev, struct scsi_cmd *cmd)
+{
+	switch (cmd->cdb[1] & 0x1f) {
+	case SCSI_SA_READ_CAPACITY_16:
+		capacity_16(dev, cmd);
+		break;
+	case SCSI_SA_GET_LBA_STATUS:
+		scsi_disk_lba_status(dev, cmd);
+		break;
+	default:
+		scsi_fail(cmd, SCSI_INVALID_FIELD_IN_CDB);
+	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parts of the SCSI disk: commands (scsi_disk.c), freeing and zeroing (scsi_disk_unmap.c), its pages (scsi_disk_info.c). */
+/* The parts of the SCSI disk: commands (scsi_disk.c), what has room (scsi_disk_map.c), freeing and zeroing (scsi_disk_unmap.c), its pages (scsi_disk_info.c). */
 #ifndef BACK_SCSI_DISK_PRIV_H
 #define BACK_SCSI_DISK_PRIV_H
 
@@ -43,6 +43,7 @@ bool scsi_disk_writable(const struct scsi_disk *sd, struct scsi_cmd *cmd) __must
 
 void scsi_disk_unmap(struct scsi_dev *dev, struct scsi_cmd *cmd);
 void scsi_disk_write_same(struct scsi_dev *dev, struct scsi_cmd *cmd);
+void scsi_disk_lba_status(struct scsi_dev *dev, struct scsi_cmd *cmd);
 void scsi_disk_inquiry(struct scsi_dev *dev, struct scsi_cmd *cmd);
 void scsi_disk_mode_sense(struct scsi_dev *dev, struct scsi_cmd *cmd);
 void scsi_disk_capacity_10(struct scsi_dev *dev, struct scsi_cmd *cmd);

@@ -51,6 +51,7 @@ enum scsi_opcode {
 };
 
 #define SCSI_SA_READ_CAPACITY_16 0x10u /* of SERVICE ACTION IN (16) */
+#define SCSI_SA_GET_LBA_STATUS 0x12u
 #define SCSI_CDB_MAX 16u
 #define SCSI_CONTROL_NACA 0x04u /* SAM-5 5.2: not for us */
 
@@ -243,6 +244,22 @@ struct scsi_unmap_descriptor {
 	uint8_t reserved[4];
 };
 static_assert(sizeof(struct scsi_unmap_descriptor) == 16, "size");
+
+/* GET LBA STATUS: SBC-3 5.6.2. */
+struct scsi_lba_status_header {
+	be32_t data_bytes; /* behind this field */
+	uint8_t reserved[4];
+};
+static_assert(sizeof(struct scsi_lba_status_header) == 8, "size");
+#define SCSI_LBA_MAPPED 0u /* or not known */
+#define SCSI_LBA_DEALLOCATED 1u
+struct scsi_lba_status_descriptor {
+	be64_t lba;
+	be32_t blocks;
+	uint8_t status; /* in its low four bits */
+	uint8_t reserved[3];
+};
+static_assert(sizeof(struct scsi_lba_status_descriptor) == 16, "size");
 
 /* MODE SENSE: SPC-4 7.5.5. */
 #define SCSI_MODE_DBD 0x08u

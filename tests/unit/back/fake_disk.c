@@ -73,9 +73,25 @@ static void close_disk(struct disk *d)
 	free(f);
 }
 
-static const struct disk_ops ops = { .format = "fake",
-				     .submit = submit,
-				     .close = close_disk };
+static struct disk_extent map(struct disk *d, uint64_t off, uint64_t len)
+{
+	const struct fake_disk *f = container_of(d, struct fake_disk, disk);
+	uint64_t end = f->hole + f->hole_bytes;
+	struct disk_extent e = { .place = DISK_PLACE_DATA, .fd = -1, .bytes = len };
+
+	if (off >= f->hole && off < end)
+		e = (struct disk_extent){ .place = DISK_PLACE_ZEROS,
+					  .bytes = MIN(len, end - off) };
+	else if (off < f->hole)
+		e.bytes = MIN(len, f->hole - off);
+	if (f->map_most)
+		e.bytes = MIN(e.bytes, f->map_most);
+	return e;
+}
+
+static const struct disk_ops ops = {
+	.format = "fake", .submit = submit, .map = map, .close = close_disk
+};
 
 struct fake_disk *fake_disk_new(uint64_t bytes, const struct disk_info *info)
 {

@@ -20,7 +20,9 @@ struct fake_disk {
 	atomic_uint count[DISK_WRITE_ZEROES + 1];
 	unsigned int last_flags;
 	uint64_t last_off, last_len;
-	unsigned int *closed; /* counts; may be NULL */
+	uint64_t hole, hole_bytes; /* what map() says stands nowhere */
+	uint64_t map_most;         /* bytes of an answer of map(); 0: no bound */
+	unsigned int *closed;      /* counts; may be NULL */
 };
 
 /* Blocks of 512 bytes unless info says otherwise; filled with a pattern of each block's number. */

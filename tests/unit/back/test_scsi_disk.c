@@ -184,10 +184,34 @@ static const struct {
 	  SCSI_SAVING_NOT_SUPPORTED },
 	{ "READ CAPACITY of an address", { 0x25, 0, 0, 0, 0, 1 }, 10, IN, 8, FIELD },
 	{ "SERVICE ACTION IN of another",
-	  { 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32 },
+	  { 0x9e, 0x13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32 },
 	  16,
 	  IN,
 	  32,
+	  FIELD },
+	{ "GET LBA STATUS at the end",
+	  { 0x9e, 0x12, 0, 0, 0, 0, 0, 0, BLOCKS >> 8, BLOCKS & 0xff, 0, 0, 0, 24 },
+	  16,
+	  IN,
+	  24,
+	  SCSI_LBA_OUT_OF_RANGE },
+	{ "GET LBA STATUS far beyond",
+	  { 0x9e, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 24 },
+	  16,
+	  IN,
+	  24,
+	  SCSI_LBA_OUT_OF_RANGE },
+	{ "GET LBA STATUS that writes",
+	  { 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24 },
+	  16,
+	  OUT,
+	  24,
+	  FIELD },
+	{ "GET LBA STATUS with NACA",
+	  { 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, 4 },
+	  16,
+	  IN,
+	  24,
 	  FIELD },
 	{ "WRITE SAME of nothing", { 0x93, 0x08 }, 16, OUT, 512, FIELD },
 	{ "WRITE SAME over the end",
@@ -467,6 +491,77 @@ START_TEST(says_its_size_and_mode)
 }
 END_TEST
 
+/* From a block on, with so much room: (LBA, blocks, status) of each descriptor. */
+static const struct {
+	uint64_t lba;
+	uint32_t allocated;
+	uint64_t hole, hole_bytes, most;
+	uint32_t want[3][3];
+	unsigned int n;
+} maps[] = {
+	{ 0, 200, 0, 0, 0, { { 0, BLOCKS, 0 } }, 1 },
+	{ 5, 200, 0, 0, 0, { { 5, BLOCKS - 5, 0 } }, 1 },
+	{ 0, 200, 0, BLOCKS * 512, 0, { { 0, BLOCKS, 1 } }, 1 },
+	{ 0,
+	  200,
+	  8 * 512,
+	  16 * 512,
+	  0,
+	  { { 0, 8, 0 }, { 8, 16, 1 }, { 24, BLOCKS - 24, 0 } },
+	  3 },
+	{ 10, 200, 8 * 512, 16 * 512, 0, { { 10, 14, 1 }, { 24, BLOCKS - 24, 0 } }, 2 },
+	/* what stands alike is one, however it is told */
+	{ 8,
+	  200,
+	  8 * 512,
+	  16 * 512,
+	  12 * 512,
+	  { { 8, 16, 1 }, { 24, BLOCKS - 24, 0 } },
+	  2 },
+	/* a hole that is less than a block is none */
+	{ 8, 200, 8 * 512, 256, 0, { { 8, BLOCKS - 8, 0 } }, 1 },
+	/* room for one, for less than one, for nothing */
+	{ 0, 24, 8 * 512, 16 * 512, 0, { { 0, 8, 0 } }, 1 },
+	{ 0, 9, 8 * 512, 16 * 512, 0, { { 0, 8, 0 } }, 1 },
+	{ 0, 0, 8 * 512, 16 * 512, 0, { { 0, 8, 0 } }, 1 },
+};
+
+START_TEST(says_which_blocks_have_room)
+{
+	uint8_t cdb[16] = { 0x9e, 0x12, [9] = (uint8_t)maps[_i].lba };
+	uint32_t bytes = 8 + 16 * maps[_i].n, n = MIN(bytes, maps[_i].allocated);
+
+	fake->hole = maps[_i].hole;
+	fake->hole_bytes = maps[_i].hole_bytes;
+	fake->map_most = maps[_i].most;
+	cdb[13] = (uint8_t)maps[_i].allocated;
+	memset(run.data, 0xee, 256);
+	ck_assert_uint_eq(scsi_run(&run, &target, 3, cdb, 16, IN, 256), 0);
+	ck_assert_uint_eq(run.cmd.transferred, n);
+	if (n >= 4)
+		ck_assert_uint_eq(be32_get(run.data), bytes - 4);
+	for (unsigned int i = 0; 8 + 16 * (i + 1) <= n; i++) {
+		const uint8_t *d = run.data + 8 + 16 * i;
+
+		ck_assert_uint_eq(be64_get(d), maps[_i].want[i][0]);
+		ck_assert_uint_eq(be32_get(d + 8), maps[_i].want[i][1]);
+		ck_assert_uint_eq(d[12], maps[_i].want[i][2]);
+	}
+}
+END_TEST
+
+/* One command ends, however many pieces there are; the guest goes on where it ended. */
+START_TEST(looks_at_a_bounded_number_of_pieces)
+{
+	uint8_t cdb[16] = { 0x9e, 0x12, [13] = 255 };
+
+	fake->map_most = 512;
+	ck_assert_uint_eq(scsi_run(&run, &target, 3, cdb, 16, IN, 255), 0);
+	ck_assert_uint_eq(be32_get(run.data), 4 + 16);
+	ck_assert_uint_eq(be32_get(run.data + 16), MIN(1024u, BLOCKS));
+}
+END_TEST
+
 START_TEST(a_read_only_disk)
 {
 	const struct disk_info info = { .logical_bytes = 4096,
@@ -660,6 +755,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, moves_data, 0, ARRAY_SIZE(moves));
 	tcase_add_test(t, says_what_it_is);
 	tcase_add_test(t, says_its_size_and_mode);
+	tcase_add_loop_test(t, says_which_blocks_have_room, 0, ARRAY_SIZE(maps));
+	tcase_add_test(t, looks_at_a_bounded_number_of_pieces);
 	tcase_add_test(t, a_read_only_disk);
 	tcase_add_test(t, unmaps);
 	tcase_add_test(t, unmap_list_changes_under_way);
