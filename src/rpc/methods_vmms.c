@@ -78,8 +78,8 @@ static const struct rpc_field event_fields[] = {
 	{ "seq", RPC_INTEGER, REQ, .description = "rises by one with each event" },
 	{ "time", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
 	{ "type", RPC_STRING, REQ, .description = "what happened",
-	  .choices =
-		  "created|deleted|changed|state|health|heartbeat|guest|disk|job|automatic" },
+	  .choices = "created|deleted|changed|state|health|heartbeat|guest|disk|job|"
+		     "automatic" },
 	{ "id", RPC_STRING, REQ, .nullable = true,
 	  .description = "UUID of the VM; null, as the next three: it is no VM's" },
 	{ "name", RPC_STRING, REQ, .nullable = true, .description = "its name" },
