@@ -136,8 +136,8 @@ class Worker:
                 raise RuntimeError("the worker closed its socket; its log:\n" + open(self.log.name).read())
             self.buf += data
 
-    def call(self, method, params=None):
-        return self.answer(self._send(method, params or {}))
+    def call(self, method, params=None, fds=()):
+        return self.answer(self._send(method, params or {}, fds))
 
     def first_byte(self, timeout=60):
         """Seconds from exec to the guest's first byte on the console."""

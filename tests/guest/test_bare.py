@@ -4,10 +4,12 @@
 
 usage: test_bare.py BUILD_DIR
 """
+import fcntl
 import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,6 +22,10 @@ import worker  # noqa: E402
 
 DISK_BYTES = 16 << 20
 MASK = (1 << 64) - 1
+
+
+class Skip(Exception):
+    """This machine has not what the test needs."""
 
 
 class Guest(worker.Worker):
@@ -352,7 +358,116 @@ def network_gone():
         g.off()
 
 
-TESTS = [network, network_gone, services, disk, counters, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
+def adapters(g):
+    """What the worker says of its adapters, by number."""
+    return {n['index']: n for n in g.call('vm.status')['nics']}
+
+
+def add_again(g, index):
+    """A number that had another adapter is free when the guest has let go of that."""
+    while True:
+        try:
+            return g.call('nic.attach', {'index': index, 'nic': {'kind': 'none'}, 'fds': []})
+        except RuntimeError as e:
+            if 'has not let go' not in str(e):
+                raise
+
+
+def plugging():
+    """network adapters come and go while the guest runs: eight at once, each number again, paused too; the back-end is let go of at once"""
+    with Guest('test=heartbeat hold', cpus=2) as g:
+        g.until('bare: hold')
+        for turn in range(3):
+            for index in range(8):
+                add_again(g, index)
+            equal(sorted(adapters(g)), list(range(8)), 'the adapters')
+            try:
+                g.call('nic.attach', {'index': 3, 'nic': {'kind': 'none'}, 'fds': []})
+                raise AssertionError('a second adapter 3')
+            except RuntimeError as e:
+                expect('there is a network adapter 3 already', str(e))
+            if turn == 1:
+                g.call('vm.pause')
+            g.call('nic.link', {'index': 5, 'up': False})
+            equal([i for i, n in adapters(g).items() if not n['link']], [5], 'what is unplugged')
+            for index in range(8):
+                g.call('nic.detach', {'index': index})
+            equal(adapters(g), {}, 'the adapters')
+            if turn == 1:
+                g.call('vm.resume')
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        while True:
+            try:
+                g.call('nic.attach', {'index': 0, 'nic': {'kind': 'user', 'link': False}, 'fds': ['nic/0']}, [near.fileno()])
+                break
+            except RuntimeError as e:
+                expect('has not let go', str(e))
+        near.close()
+        equal(adapters(g)[0]['link'], False, 'the link')
+        g.call('nic.detach', {'index': 0})
+        far.settimeout(60)
+        equal(far.recv(1), b'', 'what comes of a back-end that is free')
+        for words, fds in (({'kind': 'user'}, []), ({'kind': 'tap', 'tap': 't'}, []), ({'kind': 'none'}, ['nic/7'])):
+            try:
+                g.call('nic.attach', {'index': 7, 'nic': words, 'fds': fds}, [far.fileno()] if fds else [])
+                raise AssertionError(words)
+            except RuntimeError as e:
+                expect('descriptors came for network adapter 7', str(e))
+        equal(g.call('vm.status')['state'], 'Running', 'state')
+
+
+TAP = """
+import array, fcntl, os, socket, struct, sys
+fds = []
+for n in range(2):
+    fds.append(os.open('/dev/net/tun', os.O_RDWR))
+    fcntl.ioctl(fds[-1], 0x400454ca, struct.pack('16sH22x', b'baretap', 0x5102 ))
+socket.socket(fileno=int(sys.argv[1])).sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))])
+sys.stdin.read()
+"""
+
+
+def tap_queues():
+    """a tap of two queues, in a network of its own: the worker switches the second off by itself, in its sandbox"""
+    ours, theirs = socket.socketpair()
+    # It stays, for the network goes with its last process.
+    with subprocess.Popen(['unshare', '-n', sys.executable, '-c', TAP, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                          stdin=subprocess.PIPE, stderr=subprocess.PIPE) as holder:
+        theirs.close()
+        said, anc, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(8))
+        if not said:
+            raise Skip('no tap here: ' + holder.stderr.read().decode().strip().split('\n')[-1])
+        queues_of(struct.unpack('ii', anc[0][2]))
+
+
+def queues_of(fds):
+    """The test, with both queues."""
+    with Guest('test=heartbeat hold', cpus=2) as g:
+        g.until('bare: hold')
+        for _ in range(2):
+            while True:
+                try:
+                    g.call('nic.attach', {'index': 0, 'nic': {'kind': 'tap', 'tap': 'baretap'}, 'fds': ['nic/0', 'nic/0/1']}, fds)
+                    break
+                except RuntimeError as e:
+                    expect('has not let go', str(e))
+                    fcntl.ioctl(fds[1], 0x400454d9, struct.pack('16sH22x', b'', 0x0200))
+            # The second is switched off: what is switched off cannot be again, what is on can.
+            for fd, on in zip(fds, (True, False)):
+                try:
+                    fcntl.ioctl(fd, 0x400454d9, struct.pack('16sH22x', b'', 0x0400))
+                    equal(on, True, 'a queue that is on')
+                    fcntl.ioctl(fd, 0x400454d9, struct.pack('16sH22x', b'', 0x0200))
+                except OSError:
+                    equal(on, False, 'a queue that is off')
+            g.call('nic.detach', {'index': 0})
+            fcntl.ioctl(fds[1], 0x400454d9, struct.pack('16sH22x', b'', 0x0200))
+        equal(g.call('vm.status')['state'], 'Running', 'state')
+    for fd in fds:
+        os.close(fd)
+
+
+TESTS = [network, network_gone, plugging, tap_queues, services, disk, counters, subchannels_2, subchannels_4, eight, shutdown, restart, resets, crash, pause,
          paused_reset, any_order, rescind, hostile]
 
 
@@ -377,6 +492,8 @@ def main():
         try:
             test()
             print(f'ok {n} - {test.__doc__}', flush=True)
+        except Skip as why:
+            print(f'ok {n} - {test.__doc__} # SKIP {why}', flush=True)
         except Exception:  # pylint: disable=broad-except
             failed += 1
             print(f'not ok {n} - {test.__doc__}', flush=True)
