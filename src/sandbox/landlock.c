@@ -54,7 +54,7 @@ static int allow_reading(int ruleset, const char *path)
 							   LANDLOCK_ACCESS_FS_READ_FILE,
 						   .parent_fd = fd };
 
-	if (fd < 0)
+	if (fd < 0 || SANDBOX_SANITIZER) /* which may read all */
 		return 0;
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
 		       0u) < 0

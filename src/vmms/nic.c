@@ -26,6 +26,7 @@
 /* ---- the end of a vmnat ---- */
 
 struct child {
+	struct list link; /* of those of this vmms */
 	struct process process;
 	struct confine *confine; /* outlives it */
 	uid_t uid;
@@ -34,6 +35,7 @@ struct child {
 
 static void child_free(struct child *c)
 {
+	list_del(&c->link);
 	if (c->ev)
 		event_free(c->ev);
 	if (c->process.pidfd >= 0)
@@ -60,6 +62,14 @@ static int follow(struct event_base *base, struct child *c)
 {
 	c->ev = event_new(base, c->process.pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
 	return c->ev && event_add(c->ev, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void nic_forget(struct list *children)
+{
+	struct child *c, *tmp;
+
+	list_for_each_safe (c, tmp, children, link)
+		child_free(c);
 }
 
 /* ---- user ---- */
@@ -132,6 +142,7 @@ static int launch(const struct nic_env *env, uid_t uid, const struct spawn *spaw
 		return -ENOMEM;
 	}
 	c->process.pidfd = -1;
+	list_add_tail(env->children, &c->link);
 	c->confine = env->confine;
 	c->uid = uid;
 	r = spawn_gated(spawn, &c->process, &gate);

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "rpc/error.h"
 #include "util/guid.h"
+#include "util/list.h"
 #include "vmms/settings.h"
 
 struct confine;
@@ -29,6 +30,7 @@ struct nic_env {
 	struct event_base *base;
 	const struct settings *settings;
 	struct confine *confine;
+	struct list *children; /* vmnats that this vmms has started and that run */
 	const struct guid *vm_id;
 	const struct vm_config *vm;
 	int log_fd; /* the VM's log, where vmnat's lines go */
@@ -41,6 +43,8 @@ int nic_open_tap(const char *name, unsigned int queues, struct nic_fds *ret,
 		 struct rpc_error *e) __must_check;
 /* How many queues an adapter of this VM can use. */
 unsigned int nic_queues(const struct vm_config *vm);
+/* At the end of this vmms: they go on. */
+void nic_forget(struct list *children);
 void nic_close(struct nic_fds *fds);
 /* The role of descriptor i of an adapter. */
 #define NIC_ROLE_SIZE 24

@@ -239,7 +239,7 @@ static void run(const struct change *what, struct nic_fds *fds, struct vm_config
 static int open_fds(struct vmms *v, const struct vm *vm, const struct nic_config *nic,
 		    struct nic_fds *ret, struct rpc_error *e)
 {
-	struct nic_env env = { v->base, &v->settings, &v->confine,
+	struct nic_env env = { v->base, &v->settings, &v->confine, &v->nats,
 			       &vm->id, &vm->config,  -1 };
 	cleanup_fd int dir = -1, log = -1;
 

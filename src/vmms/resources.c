@@ -226,7 +226,8 @@ static int open_nics(const struct resources_env *env, const struct vm *vm,
 		     struct resources *r, struct rpc_error *e)
 {
 	const struct nic_env nic_env = { env->base, env->settings, env->confine,
-					 &vm->id,   &vm->config,   r->log_fd };
+					 env->nats, &vm->id,       &vm->config,
+					 r->log_fd };
 
 	for (size_t i = 0; i < vm->config.nic_count; i++) {
 		const struct nic_config *nic = &vm->config.nics[i];

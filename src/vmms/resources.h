@@ -41,6 +41,7 @@ struct resources_env {
 	const struct registry *registry;
 	struct event_base *base;
 	struct confine *confine;
+	struct list *nats;
 };
 
 int resources_open(const struct resources_env *env, const struct vm *vm,

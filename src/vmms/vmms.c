@@ -32,7 +32,8 @@ struct resources_env vmms_resources_env(struct vmms *v)
 				       .instance = &v->instance,
 				       .registry = &v->registry,
 				       .base = v->base,
-				       .confine = &v->confine };
+				       .confine = &v->confine,
+				       .nats = &v->nats };
 }
 
 /* ---- changes ---- */
@@ -265,6 +266,7 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		return r;
 	registry_init(&v->registry);
 	list_init(&v->looks);
+	list_init(&v->nats);
 	v->events = events_new(v->base);
 	if (!v->events || confine_init(&v->confine, &v->settings) < 0) {
 		events_free(v->events);
@@ -333,6 +335,7 @@ void vmms_done(struct vmms *v)
 	registry_done(&v->registry);
 	cgroup_done(&v->cgroups);
 	automatic_free(v->automatic);
+	nic_forget(&v->nats);
 	confine_done(&v->confine);
 	instance_close(&v->instance, &v->settings);
 }

@@ -33,6 +33,7 @@ struct vmms {
 	struct events *events;
 	struct jobs *jobs;
 	struct prometheus *prometheus; /* NULL: none was asked for */
+	struct list nats;              /* nic.c: processes that it started */
 	struct list looks;             /* vhd.c: calls of vhd.info under way */
 	struct automatic *automatic;
 	struct host_stop *stop; /* host_stop.c: the host is going down; NULL */
