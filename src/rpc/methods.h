@@ -63,6 +63,9 @@ extern const struct rpc_field rpc_vhd_info_fields[], rpc_vhd_check_fields[];
 #define RPC_VHD_INFO rpc_vhd_info_fields
 #define RPC_VHD_CHECK rpc_vhd_check_fields
 
+/* A virtual switch, and what one is made from. */
+extern const struct rpc_field rpc_switch_fields[], rpc_switch_config_fields[];
+
 const struct rpc_method *rpc_method_find(const struct rpc_methods *m, const char *name);
 
 /*

@@ -13,6 +13,10 @@
 	{                                                                    \
 		"vm", RPC_STRING, REQ, .description = "name or id of the VM" \
 	}
+#define SWITCH                                                                       \
+	{                                                                            \
+		"switch", RPC_STRING, REQ, .description = "name or id of the switch" \
+	}
 #define TIMEOUT(what)                                                                 \
 	{                                                                             \
 		"timeout_s", RPC_INTEGER, .description = what, .min = 0, .max = 86400 \
@@ -570,6 +574,31 @@ static const struct rpc_method table[] = {
 				   "made over" },
 		  END },
 	  job_fields, IMAGE_ERRORS },
+	{ "switch.create", "Makes a virtual switch.", RPC_RIGHT_ADMIN,
+	  FIELDS{ { "config", RPC_OBJECT, REQ, .fields = rpc_switch_config_fields,
+		    .description = "what it is to be" },
+		  END },
+	  rpc_switch_fields,
+	  ERRORS{ RPC_EXISTS, RPC_DENIED, RPC_WRONG_STATE, RPC_NOT_FOUND, 0 } },
+	{ "switch.list", "All virtual switches, by name.", RPC_RIGHT_VIEW, NOTHING,
+	  FIELDS{ { "switches", RPC_ARRAY, REQ, .description = "one entry a switch",
+		    .fields = rpc_switch_fields },
+		  END },
+	  NO_ERRORS },
+	{ "switch.show", "A virtual switch and its ports.", RPC_RIGHT_VIEW,
+	  FIELDS{ SWITCH, END }, rpc_switch_fields, ERRORS{ RPC_NOT_FOUND, 0 } },
+	{ "switch.set", "Changes addresses, nat, dhcp or mtu of a virtual switch.",
+	  RPC_RIGHT_ADMIN,
+	  FIELDS{ SWITCH,
+		  { "patch", RPC_OBJECT, REQ,
+		    .description = "merge patch (RFC 7396) of what it is to be" },
+		  END },
+	  rpc_switch_fields, ERRORS{ RPC_NOT_FOUND, RPC_DENIED, 0 } },
+	{ "switch.delete",
+	  "Deletes a virtual switch that no VM uses; an interface has its addresses "
+	  "back.",
+	  RPC_RIGHT_ADMIN, FIELDS{ SWITCH, END }, NOTHING,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_DENIED, 0 } },
 	{ "job.list", "The jobs that run, and the last that ended, by number.",
 	  RPC_RIGHT_VIEW, NOTHING,
 	  FIELDS{ { "jobs", RPC_ARRAY, REQ, .description = "one entry a job",

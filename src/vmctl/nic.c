@@ -59,6 +59,8 @@ int nic_parse(const struct vmctl *v, const char *text, json_t **ret)
 		return fail(v, "out of memory");
 	if (strncmp(kind, "tap=", 4) == 0)
 		nic = json_pack("{s:s, s:s}", "kind", "tap", "tap", kind + 4);
+	else if (strncmp(kind, "switch=", 7) == 0)
+		nic = json_pack("{s:s, s:s}", "kind", "switch", "switch", kind + 7);
 	else
 		nic = json_pack("{s:s}", "kind", kind);
 	while (nic && (part = strsep(&rest, ","))) {
@@ -94,6 +96,7 @@ static const json_t *status_of(const json_t *vm, uint64_t number)
 static int add_row(struct table *t, const json_t *nic, const json_t *status)
 {
 	const char *tap = json_string_value(json_object_get(nic, "tap"));
+	const char *on = json_string_value(json_object_get(nic, "switch"));
 	const char *link = json_is_false(json_object_get(nic, "link")) ? "pulled" : "-";
 	char number[24], sent[24], received[24], dropped[24];
 
@@ -107,7 +110,10 @@ static int add_row(struct table *t, const json_t *nic, const json_t *status)
 		 (unsigned long long)field_number(status, "received"));
 	snprintf(dropped, sizeof(dropped), "%llu",
 		 (unsigned long long)field_number(status, "dropped"));
-	return table_add(t, (const char *[]){ number, tap ? tap : field_text(nic, "kind"),
+	return table_add(t, (const char *[]){ number,
+					      tap  ? tap
+					      : on ? on
+						   : field_text(nic, "kind"),
 					      field_text(status ? status : nic, "mac"),
 					      link, sent, received, dropped });
 }
@@ -229,6 +235,8 @@ int verb_nic_set(struct vmctl *v, const struct args *a)
 	unsigned int number = 0;
 	int status = number_of(v, a->words[1], &number);
 
+	if (!status)
+		status = nic_port_patch(v, a, patch);
 	if (status)
 		return status;
 	if (json_object_size(patch) == 0)

@@ -96,6 +96,35 @@
 	{                                                                                \
 		"shared", OPT_FLAG, .help = "other VMs may have it too"                  \
 	}
+#define PORT                                                                           \
+	{ "switch", OPT_TEXT, "NAME", .help = "the virtual switch that it is on" },    \
+		{ "vlan", OPT_TEXT, "N|none",                                          \
+		  .help = "its VLAN; with --trunk, that "                              \
+			  "of frames without a tag" },                                 \
+		{ "trunk", OPT_TEXT, "LIST|none",                                      \
+		  .help = "VLANs whose frames keep their tags, as 10,20-29" },         \
+		ON_OFF("mac-spoofing", "it may send from other addresses (off)"),      \
+		ON_OFF("dhcp-guard", "it may not be a DHCP server (off)"),             \
+		ON_OFF("router-guard", "it may not be an IPv6 router (off)"),          \
+		{ "mirror", OPT_CHOICE, "MODE", "none|source|destination",             \
+		  .help = "frames of sources are copied to destinations: none, "       \
+			  "source, destination" },                                     \
+		{ "max", OPT_TEXT, "RATE|none",                                        \
+		  .help = "bits a second that it may send, as 100M" },                 \
+	{                                                                              \
+		"acl", OPT_TEXT, "ACL",                                                \
+			.repeat = true,                                                \
+			.help = "allow|deny:in|out|both:ADDRESS[/BITS] or any, again " \
+				"for more; none"                                       \
+	}
+#define SWITCH_SHAPE                                                                    \
+	{ "address", OPT_TEXT, "ADDRESS", .repeat = true,                               \
+	  .help = "of the host, as 10.9.0.1/24; may be given again; none" },            \
+		ON_OFF("nat", "guests reach the world as the host (off)"),              \
+		ON_OFF("dhcp", "guests are given addresses by dnsmasq (off)"),          \
+	{                                                                               \
+		"mtu", OPT_COUNT, "N", .help = "of the host's side, 576 to 9000 (1500)" \
+	}
 #define AT                                                               \
 	{                                                                \
 		"at", OPT_TEXT, "C:L", .help = "SCSI controller and LUN" \
@@ -529,7 +558,8 @@ const struct verb verbs[] = {
 	  "NAME NIC",
 	  { WORD_VM, WORD_NAME },
 	  "give a VM a network adapter; one that runs has it at once",
-	  "NIC is user (behind address translation, with DHCP and DNS), tap=INTERFACE, "
+	  "NIC is user (behind address translation, with DHCP and DNS), switch=NAME, "
+	  "tap=INTERFACE, "
 	  "or "
 	  "none (a\n"
 	  "cable that leads nowhere), then any of ,mac=ADDRESS and for user ,host (the "
@@ -545,14 +575,17 @@ const struct verb verbs[] = {
 	  "NAME NUMBER",
 	  { WORD_VM, WORD_NAME },
 	  "change a network adapter",
-	  "The link of a running VM's adapter changes at once, its address only while it "
-	  "is off.",
+	  "The link of a running VM's adapter and its port of a virtual switch change at "
+	  "once, the\nrest only while it is off.",
 	  OPTIONS{ { "link", OPT_CHOICE, "up|down", "up|down",
 		     .help = "plug its cable in, or pull it" },
 		   { "mac", OPT_TEXT, "ADDRESS",
 		     .help = "its address; own: one of its own" },
+		   PORT,
 		   END },
-	  "nic set web1 0 --link down\nnic set web1 0 --mac 00:15:5d:00:00:01",
+	  "nic set web1 0 --link down\nnic set web1 0 --mac 00:15:5d:00:00:01\n"
+	  "nic set web1 0 --switch lan --vlan 10 --dhcp-guard on\n"
+	  "nic set web1 0 --acl allow:out:10.0.0.0/8 --acl deny:both:any",
 	  "nic.set",
 	  verb_nic_set },
 	{ "nic remove",
@@ -588,6 +621,62 @@ const struct verb verbs[] = {
 	  "proxy",
 	  NULL,
 	  verb_proxy },
+	{ "switch create",
+	  "NAME",
+	  { WORD_NAME },
+	  "make a virtual switch",
+	  "private: guests only. internal: guests and the host, which has --address on "
+	  "it.\nexternal: guests, the host and the network of --interface, whose "
+	  "addresses and routes\nbecome the switch's; they go back when it is deleted. "
+	  "Only root may, or a vmms with\nCAP_NET_ADMIN.",
+	  OPTIONS{ { "type", OPT_CHOICE, "TYPE", "private|internal|external",
+		     .help = "private, internal or external" },
+		   { "interface", OPT_TEXT, "NAME",
+		     .help = "the host's, for an external switch" },
+		   SWITCH_SHAPE,
+		   END },
+	  "switch create lan --type private\n"
+	  "switch create default --type internal --address 192.168.90.1/24 --nat on "
+	  "--dhcp on\n"
+	  "switch create world --type external --interface eth0",
+	  "switch.create",
+	  verb_switch_create },
+	{ "switch delete",
+	  "SWITCH",
+	  { WORD_NAME },
+	  "delete a virtual switch that no VM uses",
+	  NULL,
+	  NULL,
+	  "switch delete lan",
+	  "switch.delete",
+	  verb_switch_delete },
+	{ "switch list",
+	  "",
+	  { WORD_NONE },
+	  "list the virtual switches",
+	  NULL,
+	  NULL,
+	  "switch list",
+	  "switch.list",
+	  verb_switch_list },
+	{ "switch show",
+	  "SWITCH",
+	  { WORD_NAME },
+	  "show a virtual switch and its ports",
+	  NULL,
+	  NULL,
+	  "switch show lan",
+	  "switch.show",
+	  verb_switch_show },
+	{ "switch set",
+	  "SWITCH",
+	  { WORD_NAME },
+	  "change what a virtual switch offers",
+	  "It goes on meanwhile. --address replaces all of them; none removes them.",
+	  OPTIONS{ SWITCH_SHAPE, END },
+	  "switch set default --dhcp off",
+	  "switch.set",
+	  verb_switch_set },
 	{ "host check",
 	  "",
 	  { WORD_NONE },

@@ -117,6 +117,7 @@ int job_report(const struct vmctl *v, const json_t *job) __must_check;
 /* nic.c: the text of --nic; VMCTL_DONE with a new reference, or an exit status after a message. */
 int nic_parse(const struct vmctl *v, const char *text, json_t **ret);
 /* The adapters of what vm.show answered, below a title if there is one; negative without memory. */
+int nic_port_patch(const struct vmctl *v, const struct args *a, json_t *patch);
 int nic_print(const struct vmctl *v, const json_t *vm, const char *title);
 
 /* The verbs, by the file of their group. */
@@ -140,6 +141,11 @@ int verb_vhd_info(struct vmctl *v, const struct args *a);
 int verb_job_list(struct vmctl *v, const struct args *a);
 int verb_job(struct vmctl *v, const struct args *a);
 int verb_job_wait(struct vmctl *v, const struct args *a);
+int verb_switch_create(struct vmctl *v, const struct args *a);
+int verb_switch_delete(struct vmctl *v, const struct args *a);
+int verb_switch_list(struct vmctl *v, const struct args *a);
+int verb_switch_show(struct vmctl *v, const struct args *a);
+int verb_switch_set(struct vmctl *v, const struct args *a);
 int verb_nic_list(struct vmctl *v, const struct args *a);
 int verb_nic_add(struct vmctl *v, const struct args *a);
 int verb_nic_set(struct vmctl *v, const struct args *a);

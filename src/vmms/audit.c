@@ -24,10 +24,10 @@ static void user_name(uid_t uid, char ret[USER_SIZE])
 		snprintf(ret, USER_SIZE, "%u", (unsigned int)uid);
 }
 
-/* What the method was to work on, as the caller names it: a VM, the VM that it would make, an image, a job. */
+/* What the method was to work on, as the caller names it: a VM, the VM that it would make, an image, a switch, a job. */
 static void object_name(const struct rpc_audit *a, char ret[OBJECT_SIZE])
 {
-	static const char *const members[] = { "vm", "name", "path", "source" };
+	static const char *const members[] = { "vm", "name", "path", "source", "switch" };
 	const json_t *job = json_object_get(a->params, "job");
 	const char *s = json_string_value(
 		json_object_get(json_object_get(a->params, "config"), "name"));

@@ -52,6 +52,8 @@ static int create(struct vmms *v, struct vm_config *c, struct vm **ret,
 	guid_new(&id);
 	config_give_serials(c);
 	r = nic_check_macs(&v->registry, &id, c, e);
+	if (r == 0)
+		r = switches_check(v->switches, c, e);
 	if (r < 0)
 		return r;
 	vm = vm_new(&id, c);

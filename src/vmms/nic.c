@@ -20,6 +20,7 @@
 #include "vmms/confine.h"
 #include "vmms/registry.h"
 #include "vmms/spawn.h"
+#include "vmms/switch.h"
 
 #define TAP_HEADER_BYTES 10 /* struct virtio_net_hdr, as back/nic.h has it */
 
@@ -297,8 +298,8 @@ int nic_open(const struct nic_env *env, const struct nic_config *nic, struct nic
 	} else if (nic->kind == NIC_TAP) {
 		r = nic_open_tap(nic->tap, nic_queues(env->vm), &fds, &inner);
 	} else if (nic->kind == NIC_SWITCH) {
-		r = rpc_error_set(&inner, -ENOENT, "there is no virtual switch called %s",
-				  nic->switch_name);
+		r = switches_open_port(env->switches, env->vm_id, nic,
+				       nic_queues(env->vm), &fds, &inner);
 	}
 	if (r < 0)
 		return rpc_error_set(e, r, "network adapter %u: %s", nic->number,

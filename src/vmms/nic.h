@@ -16,6 +16,7 @@
 struct confine;
 struct event_base;
 struct registry;
+struct switches;
 
 #define NIC_FDS_MAX 16u /* queues of a tap: one a channel of the adapter (back/nic.h) */
 
@@ -31,6 +32,7 @@ struct nic_env {
 	const struct settings *settings;
 	struct confine *confine;
 	struct list *children; /* vmnats that this vmms has started and that run */
+	struct switches *switches;
 	const struct guid *vm_id;
 	const struct vm_config *vm;
 	int log_fd; /* the VM's log, where vmnat's lines go */

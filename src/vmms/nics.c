@@ -107,6 +107,19 @@ static int without(const struct change *c, struct vm_config *ret,
 	return r;
 }
 
+/* The adapter's port of a switch is what the configuration says, after one that came to nothing. */
+static void restore_port(const struct change *c)
+{
+	const struct nic_config *n = config_nic_at(&c->vm->config, c->number);
+	struct rpc_error e;
+
+	if (!n)
+		switches_close_port(c->v->switches, &c->vm->id, c->number);
+	else if (switches_change_port(c->v->switches, &c->vm->id, n, &e) < 0)
+		log_err("%s: network adapter %u: %s", c->vm->config.name, c->number,
+			e.message);
+}
+
 static void undo(const struct change *c)
 {
 	struct vm_config next;
@@ -121,6 +134,7 @@ static void undo(const struct change *c)
 	if (r < 0)
 		log_err("%s: its configuration could not be put back: %s",
 			c->vm->config.name, e.message);
+	restore_port(c);
 }
 
 static void say_failed(struct change *c, const struct rpc_error *e)
@@ -157,6 +171,9 @@ static void on_changed(void *arg, const json_t *result, const struct rpc_error *
 		e = NULL;
 	if (e && !(c->is_remove && e->err == -ETIMEDOUT))
 		undo(c);
+	/* Its filters are needed until the worker has let go of the tap. */
+	if (!e && c->is_remove)
+		switches_close_port(c->v->switches, &c->vm->id, c->number);
 	if (e)
 		say_failed(c, e);
 	else
@@ -221,6 +238,7 @@ static void run(const struct change *what, struct nic_fds *fds, struct vm_config
 		*c = *what;
 		c->before = n ? config_nic_to_json(n) : NULL;
 		if (adopt(c->v, c->vm, next, &e) < 0) {
+			restore_port(c);
 			rpc_call_error(c->call, &e);
 			change_end(c);
 		} else if (c->vm->worker && c->method) {
@@ -235,12 +253,20 @@ static void run(const struct change *what, struct nic_fds *fds, struct vm_config
 
 /* ---- methods ---- */
 
+static int check_next(struct vmms *v, const struct vm *vm, const struct vm_config *next,
+		      struct rpc_error *e)
+{
+	int r = nic_check_macs(&v->registry, &vm->id, next, e);
+
+	return r < 0 ? r : switches_check(v->switches, next, e);
+}
+
 /* The end of an adapter for a worker that runs. */
 static int open_fds(struct vmms *v, const struct vm *vm, const struct nic_config *nic,
 		    struct nic_fds *ret, struct rpc_error *e)
 {
-	struct nic_env env = { v->base, &v->settings, &v->confine, &v->nats,
-			       &vm->id, &vm->config,  -1 };
+	struct nic_env env = { v->base,     &v->settings, &v->confine, &v->nats,
+			       v->switches, &vm->id,      &vm->config, -1 };
 	cleanup_fd int dir = -1, log = -1;
 
 	if (store_open(v->instance.state_fd, &vm->id, &dir) == 0)
@@ -273,7 +299,7 @@ void nics_add(struct rpc_call *call, void *ctx)
 		rpc_call_fail(call, r, "%s: %s", what.vm->config.name, why.message);
 		return;
 	}
-	r = nic_check_macs(&v->registry, &what.vm->id, &next, &e);
+	r = check_next(v, what.vm, &next, &e);
 	if (r == 0 && what.vm->worker)
 		r = open_fds(v, what.vm, config_nic_at(&next, what.number), &fds, &e);
 	if (r == 0) {
@@ -307,13 +333,16 @@ void nics_remove(struct rpc_call *call, void *ctx)
 		run(&what, &fds, &next);
 }
 
-/* Whether two configurations of an adapter are the same but for its link. */
+/* Whether two configurations of an adapter are the same but for what can change while its VM runs. */
 static bool same_but_link(const struct nic_config *a, const struct nic_config *b)
 {
+	static const char *const live[] = { "link", "port", "switch" };
 	json_auto_t *x = config_nic_to_json(a), *y = config_nic_to_json(b);
 
-	json_object_del(x, "link");
-	json_object_del(y, "link");
+	for (size_t i = 0; i < ARRAY_SIZE(live); i++) {
+		json_object_del(x, live[i]);
+		json_object_del(y, live[i]);
+	}
 	return x && y && json_equal(x, y);
 }
 
@@ -324,11 +353,12 @@ static int check_set(struct vmms *v, const struct vm *vm, unsigned int number,
 
 	if (vm->worker && !same_but_link(now, config_nic_at(next, number)))
 		return rpc_error_set(e, -EBUSY,
-				     "%s is %s: only the link of network adapter %u can "
-				     "change now; stop it first, or take the adapter out "
+				     "%s is %s: only the link and the switch's port of "
+				     "network adapter %u can change now; stop it first, "
+				     "or take the adapter out "
 				     "and add it again",
 				     vm->config.name, state_name(vm->state), number);
-	return nic_check_macs(&v->registry, &vm->id, next, e);
+	return check_next(v, vm, next, e);
 }
 
 void nics_set(struct rpc_call *call, void *ctx)
@@ -355,7 +385,11 @@ void nics_set(struct rpc_call *call, void *ctx)
 		rpc_call_fail(call, r, "%s: %s", what.vm->config.name, why.message);
 		return;
 	}
-	if (check_set(v, what.vm, what.number, &next, &e) < 0) {
+	r = check_set(v, what.vm, what.number, &next, &e);
+	if (r == 0)
+		r = switches_change_port(v->switches, &what.vm->id,
+					 config_nic_at(&next, what.number), &e);
+	if (r < 0) {
 		config_done(&next);
 		rpc_call_error(call, &e);
 		return;

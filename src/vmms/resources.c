@@ -225,9 +225,9 @@ static int add_nic(const struct nic_config *nic, struct nic_fds *fds, struct res
 static int open_nics(const struct resources_env *env, const struct vm *vm,
 		     struct resources *r, struct rpc_error *e)
 {
-	const struct nic_env nic_env = { env->base, env->settings, env->confine,
-					 env->nats, &vm->id,       &vm->config,
-					 r->log_fd };
+	const struct nic_env nic_env = { env->base,   env->settings, env->confine,
+					 env->nats,   env->switches, &vm->id,
+					 &vm->config, r->log_fd };
 
 	for (size_t i = 0; i < vm->config.nic_count; i++) {
 		const struct nic_config *nic = &vm->config.nics[i];
@@ -333,6 +333,8 @@ void resources_done(struct resources *r)
 void resources_remove(const struct resources_env *env, const struct vm *vm)
 {
 	int r = store_remove_tree(env->instance->run_fd, vm->id_text);
+
+	switches_close_port(env->switches, &vm->id, CONFIG_NICS_MAX);
 
 	if (r < 0)
 		log_warning("%s: %s/vms/%s cannot be removed: %s", vm->config.name,

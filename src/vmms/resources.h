@@ -13,6 +13,7 @@
 #include "vmms/nic.h"
 #include "vmms/registry.h"
 #include "vmms/settings.h"
+#include "vmms/switch.h"
 #include "vmms/vhd_process.h"
 
 /* More than a message carries (VHD_FILES_MAX) is refused when it is sent. */
@@ -39,6 +40,7 @@ struct resources_env {
 	const struct settings *settings;
 	const struct instance *instance;
 	const struct registry *registry;
+	struct switches *switches;
 	struct event_base *base;
 	struct confine *confine;
 	struct list *nats;
@@ -57,7 +59,7 @@ int resources_add_parents(struct resources *r, const struct vm *vm,
 			  struct vhd_files *found, struct rpc_error *e) __must_check;
 /* Closes what was not handed over. */
 void resources_done(struct resources *r);
-/* Removes RUN/vms/<uuid> with its sockets, after the worker is gone. */
+/* Removes RUN/vms/<uuid> with its sockets, and its ports on switches, after the worker is gone. */
 void resources_remove(const struct resources_env *env, const struct vm *vm);
 
 #endif

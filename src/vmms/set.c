@@ -155,6 +155,8 @@ static int check(struct vmms *v, struct vm *vm, const struct vm_config *next,
 		r = shares_check_change(v, vm, next, e);
 	if (r == 0 && names(changed, "nics"))
 		r = nic_check_macs(&v->registry, &vm->id, next, e);
+	if (r == 0 && names(changed, "nics"))
+		r = switches_check(v->switches, next, e);
 	if (r == 0 && strcmp(vm->config.name, next->name) != 0)
 		r = registry_check_name(&v->registry, next->name, e);
 	return r;

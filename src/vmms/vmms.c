@@ -31,6 +31,7 @@ struct resources_env vmms_resources_env(struct vmms *v)
 	return (struct resources_env){ .settings = &v->settings,
 				       .instance = &v->instance,
 				       .registry = &v->registry,
+				       .switches = v->switches,
 				       .base = v->base,
 				       .confine = &v->confine,
 				       .nats = &v->nats };
@@ -286,12 +287,19 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		vmms_done(v);
 		return rpc_error_set(e, -ENOMEM, "no memory");
 	}
+	r = switches_new(v->base, &v->settings, v->instance.state_fd, &v->registry,
+			 &v->switches, e);
+	if (r < 0) {
+		vmms_done(v);
+		return r;
+	}
 	r = store_load(v->instance.state_fd, found_vm, broken_vm, v);
 	if (r < 0) {
 		rpc_error_set(e, r, "%s/vms cannot be read: %s", v->settings.state_dir,
 			      strerror(-r));
 	} else {
 		adopt_all(v);
+		switches_start(v->switches);
 		reservations_sweep(&v->registry, v->instance.state_fd);
 		shares_apply(v);
 		hear_workers(v);
@@ -331,6 +339,7 @@ void vmms_done(struct vmms *v)
 	jobs_free(v->jobs);
 	if (left)
 		log_info("stopping; VMs that go on without vmms: %d", left);
+	switches_free(v->switches);
 	events_free(v->events);
 	registry_done(&v->registry);
 	cgroup_done(&v->cgroups);

@@ -19,6 +19,7 @@
 #include "vmms/registry.h"
 #include "vmms/resources.h"
 #include "vmms/settings.h"
+#include "vmms/switch.h"
 
 /* owner: the event loop */
 struct vmms {
@@ -37,6 +38,7 @@ struct vmms {
 	struct list looks;             /* vhd.c: calls of vhd.info under way */
 	struct automatic *automatic;
 	struct host_stop *stop; /* host_stop.c: the host is going down; NULL */
+	struct switches *switches;
 	struct rpc_server *server;
 };
 
@@ -83,6 +85,11 @@ void power_resume(struct rpc_call *call, void *ctx);
 void power_reset(struct rpc_call *call, void *ctx);
 void power_wait(struct rpc_call *call, void *ctx);
 void power_console(struct rpc_call *call, void *ctx);
+void switch_create(struct rpc_call *call, void *ctx);
+void switch_list(struct rpc_call *call, void *ctx);
+void switch_show(struct rpc_call *call, void *ctx);
+void switch_set(struct rpc_call *call, void *ctx);
+void switch_delete(struct rpc_call *call, void *ctx);
 void host_info(struct rpc_call *call, void *ctx);
 void host_check(struct rpc_call *call, void *ctx);
 void host_stop_vms(struct rpc_call *call, void *ctx);

@@ -118,8 +118,57 @@ INFO = {'path': '/vm/a.vhdx', 'format': 'VHDX', 'type': 'dynamic', 'disk_bytes':
         'needs_replay': False, 'parents': [], 'problem': None, 'warning': None}
 JOB = {'job': 7, 'kind': 'vhd.create', 'path': '/vm/a.vhdx', 'state': 'Completed', 'done': 1, 'total': 1,
        'started': '2026-11-21T12:00:00Z', 'ended': '2026-11-21T12:00:01Z', 'result': INFO, 'error': None}
+SWITCH = {'name': 'default', 'type': 'internal', 'interface': None, 'addresses': ['192.168.90.1/24', 'fd90::1/64'], 'nat': True, 'dhcp': True,
+          'mtu': 1500, 'id': '9c1f9d2e-0d3a-4c0f-8a61-5a8b0c4b7c11', 'state': 'Up', 'reason': None, 'bridge': 'vs9c1f9d2e', 'vlans': True,
+          'ports': [{'vm': 'web1', 'number': 0, 'tap': 'vt1b2c3d4e-0', 'mac': '00:15:5d:01:02:03', 'port': {'vlan': 0}}]}
+WORLD = {**SWITCH, 'name': 'world', 'type': 'external', 'interface': 'eth0', 'addresses': [], 'nat': False, 'dhcp': False, 'state': 'Down',
+         'reason': 'there is no interface eth0', 'vlans': False, 'ports': []}
 CHECKED = {**JOB, 'kind': 'vhd.check', 'result': {'path': '/vm/a.vhdx', 'blocks': 1, 'errors': 0, 'repaired': 0,
                                                   'lost_bytes': 0, 'first': None}}
+
+
+@test
+def switches():
+    """switch list, show, create, set, delete: golden; what is asked of vmms"""
+    out, _ = answer('switch.list', {'switches': [SWITCH, WORLD]}, 'switch', 'list')
+    golden('switch-list.txt', out)
+    out, params = answer('switch.show', SWITCH, 'switch', 'show', 'default')
+    equal(params, {'switch': 'default'})
+    golden('switch-show.txt', out)
+    out, _ = answer('switch.show', WORLD, 'switch', 'show', 'world')
+    assert '\nState:      Down: there is no interface eth0\n' in out, out
+    out, params = answer('switch.create', SWITCH, 'switch', 'create', 'default', '--type', 'internal', '--address', '192.168.90.1/24',
+                         '--address', 'fd90::1/64', '--nat', 'on', '--dhcp', 'off', '--mtu', '1400')
+    equal(params, {'config': {'name': 'default', 'type': 'internal', 'mtu': 1400, 'nat': True, 'dhcp': False,
+                              'addresses': ['192.168.90.1/24', 'fd90::1/64']}})
+    equal(out, 'switch default is created: internal, bridge vs9c1f9d2e\n')
+    _, params = answer('switch.set', SWITCH, 'switch', 'set', 'default', '--address', 'none')
+    equal(params, {'switch': 'default', 'patch': {'addresses': []}})
+    out, _ = answer('switch.delete', {}, 'switch', 'delete', 'default')
+    equal(out, 'switch default is deleted\n')
+    out, _ = answer('switch.list', {'switches': []}, 'switch', 'list')
+    equal(out, 'No virtual switches. To make one: vmctl switch create NAME --type private\n')
+
+
+@test
+def ports():
+    """nic set: a port's options as a merge patch; what is no VLAN, rate or rule is refused"""
+    doc = {'number': 0, 'mac': '00:15:5d:01:02:03', 'nic': {}}
+    _, params = answer('nic.set', doc, 'nic', 'set', 'web1', '0', '--switch', 'lan', '--vlan', '10', '--trunk', '20-29', '--mac-spoofing', 'on',
+                       '--dhcp-guard', 'on', '--router-guard', 'off', '--mirror', 'source', '--max', '100M', '--acl', 'allow:out:10.0.0.0/8',
+                       '--acl', 'deny:both:fd00::/8')
+    equal(params['patch'], {'kind': 'switch', 'tap': None, 'switch': 'lan', 'port': {
+        'mac_spoofing': True, 'dhcp_guard': True, 'router_guard': False, 'mirror': 'source', 'trunk': '20-29', 'vlan': 10, 'max_bps': 100000000,
+        'acls': [{'action': 'allow', 'direction': 'out', 'remote': '10.0.0.0/8'}, {'action': 'deny', 'direction': 'both', 'remote': 'fd00::/8'}]}})
+    _, params = answer('nic.set', doc, 'nic', 'set', 'web1', '0', '--vlan', 'none', '--trunk', 'none', '--max', 'none', '--acl', 'none')
+    equal(params['patch'], {'port': {'vlan': 0, 'trunk': None, 'max_bps': 0, 'acls': []}})
+    for option, value, why in (('--vlan', 'access', 'must be a number'), ('--vlan', '1x', 'must be a number'),
+                               ('--max', '10Q', 'must be bits a second'), ('--max', '-1', 'must be bits a second'),
+                               ('--max', '99999999999999999999', 'must be bits a second'), ('--max', '2T', 'must be bits a second'),
+                               ('--acl', 'deny', 'must be allow|deny'), ('--mirror', 'both', 'none|source|destination')):
+        status, out, err = vmctl('nic', 'set', 'web1', '0', option, value)
+        equal((status, out, err.count('\n')), (2, '', 1), value)
+        assert why in err, err
 
 
 @test
@@ -151,6 +200,9 @@ def documents():
             ('vhd.resize', JOB, ['vhd', 'resize', 'a.vhdx', '--size', '2G']),
             ('vhd.merge', {**JOB, 'result': {}}, ['vhd', 'merge', 'a.vhdx']),
             ('vhd.set_parent', JOB, ['vhd', 'set-parent', 'a.vhdx', 'b.vhdx']),
+            ('switch.list', {'switches': [SWITCH]}, ['switch', 'list']), ('switch.show', SWITCH, ['switch', 'show', 'default']),
+            ('switch.create', SWITCH, ['switch', 'create', 'default', '--type', 'internal']),
+            ('switch.set', SWITCH, ['switch', 'set', 'default', '--nat', 'on']), ('switch.delete', {}, ['switch', 'delete', 'default']),
             ('job.list', {'jobs': [JOB]}, ['job', 'list']), ('job.show', JOB, ['job', 'show', '7']),
             ('job.cancel', JOB, ['job', 'cancel', '7']), ('job.wait', JOB, ['job', 'wait', '7'])]
     covered = {' '.join(argv[:2]) if argv[0] in cli.nouns() else argv[0] for _, _, argv in rows}

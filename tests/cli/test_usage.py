@@ -6,10 +6,11 @@ from cli import FakeVmms, equal, main, test, verbs, vmctl
 WORDS = {'wait': ['web1', 'off'], 'list': [], 'events': [], 'host check': [], 'host info': [], 'proxy': [], 'host stop-vms': [], 'job list': [],
          'job show': ['1'], 'job cancel': ['1'], 'job wait': ['1'], 'vhd convert': ['a.vhdx', 'b.vhdx'],
          'vhd set-parent': ['a.vhdx', 'b.vhdx'],
+         'switch list': [],
          'nic add': ['web1', 'user'], 'nic remove': ['web1', '0'], 'nic set': ['web1', '0'],
          'disk attach': ['web1', '/x.img'], 'disk detach': ['web1', '0:1'], 'disk set': ['web1', '0:1'],
          'disk resize': ['web1', '0:1'], 'rename': ['web1', 'www'], 'dvd insert': ['web1', '/x.iso']}
-EXTRA = {'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10'], 'nic set': ['--link', 'up']}
+EXTRA = {'switch create': ['--type', 'private'], 'switch set': ['--mtu', '1400'], 'set': ['--memory', '64M'], 'disk set': ['--max-iops', '10'], 'nic set': ['--link', 'up']}
 
 
 def words(verb):
@@ -28,7 +29,8 @@ def missing_words():
             status, out, err = vmctl(*verb.split(), *words(verb)[:n])
             equal((status, out), (2, ''), verb)
             one_line(err)
-            what = {'vhd': 'IMAGE', 'job': 'JOB'}.get(verb.split()[0], 'NAME')
+            what = {'vhd': 'IMAGE', 'job': 'JOB',
+                    'switch': 'NAME' if verb == 'switch create' else 'SWITCH'}.get(verb.split()[0], 'NAME')
             assert err.startswith(f'vmctl {verb}: it wants {what}'), err
             assert err.endswith(f'(help: vmctl {verb} --help)\n'), err
 
@@ -66,9 +68,9 @@ def unknown_vm():
     """each verb that names a VM passes on what vmms says of an unknown one"""
     error = {'error': {'code': -32001, 'message': 'there is no VM "web1"', 'data': {'errno': 'ENOENT'}}}
     for verb in verbs():
-        if words(verb) and verb.split()[0] not in ('vhd', 'job', 'perf'):
+        if words(verb) and verb.split()[0] not in ('vhd', 'job', 'perf', 'switch'):
             methods = [f'vm.{v}' for v in 'create show start stop restart pause resume console set delete wait log'.split()]
-            methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject', 'nic.add', 'nic.set', 'nic.remove']
+            methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject', 'nic.add', 'nic.set', 'nic.remove', 'perf.get']
             with FakeVmms({m: error for m in methods}) as fake:
                 status, out, err = vmctl(*verb.split(), *words(verb), *EXTRA.get(verb, []), sock=fake.path)
                 equal((status, out, err), (1, '', f'vmctl {verb}: there is no VM "web1"\n'), verb)
