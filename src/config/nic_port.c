@@ -179,29 +179,17 @@ static int read_mirror(struct nic_port *p, const json_t *v, struct config_error 
 	return 0;
 }
 
-static int read_rate(uint64_t *ret, const char *name, const json_t *v,
-		     struct config_error *e)
+static int read_max(struct nic_port *p, const json_t *v, struct config_error *e)
 {
 	json_int_t n = json_integer_value(v);
 
 	if (!json_is_integer(v) || n < 0 ||
 	    (n && ((uint64_t)n < CONFIG_RATE_MIN || (uint64_t)n > CONFIG_RATE_MAX)))
 		return bad(e,
-			   "%s: must be 64000 to 1000000000000 bits a second, or 0 for "
-			   "no bound",
-			   name);
-	*ret = (uint64_t)n;
+			   "max_bps: must be 64000 to 1000000000000 bits a second, or 0 "
+			   "for no bound");
+	p->max_bps = (uint64_t)n;
 	return 0;
-}
-
-static int read_min(struct nic_port *p, const json_t *v, struct config_error *e)
-{
-	return read_rate(&p->min_bps, "min_bps", v, e);
-}
-
-static int read_max(struct nic_port *p, const json_t *v, struct config_error *e)
-{
-	return read_rate(&p->max_bps, "max_bps", v, e);
 }
 
 static int read_acl(struct port_acl *a, const json_t *v, struct config_error *e)
@@ -257,7 +245,6 @@ static const struct {
 	{ "dhcp_guard", read_dhcp_guard },
 	{ "router_guard", read_router_guard },
 	{ "mirror", read_mirror },
-	{ "min_bps", read_min },
 	{ "max_bps", read_max },
 	{ "acls", read_acls },
 };
@@ -286,8 +273,6 @@ int nic_port_from_json(const json_t *text, struct nic_port *ret, struct config_e
 		if (r < 0)
 			return r;
 	}
-	if (p.min_bps && p.max_bps && p.min_bps > p.max_bps)
-		return bad(e, "min_bps: is above max_bps");
 	*ret = p;
 	return 0;
 }
@@ -327,11 +312,10 @@ static json_t *acls_to_json(const struct nic_port *p)
 
 json_t *nic_port_to_json(const struct nic_port *p)
 {
-	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:s, s:I, s:I, s:o}", "vlan",
-			 (int)p->vlan, "trunk", trunk_to_json(p), "mac_spoofing",
-			 p->mac_spoofing, "dhcp_guard", p->dhcp_guard, "router_guard",
-			 p->router_guard, "mirror", mirrors[p->mirror], "min_bps",
-			 (json_int_t)p->min_bps, "max_bps", (json_int_t)p->max_bps,
+	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:s, s:I, s:o}", "vlan", (int)p->vlan,
+			 "trunk", trunk_to_json(p), "mac_spoofing", p->mac_spoofing,
+			 "dhcp_guard", p->dhcp_guard, "router_guard", p->router_guard,
+			 "mirror", mirrors[p->mirror], "max_bps", (json_int_t)p->max_bps,
 			 "acls", acls_to_json(p));
 }
 

@@ -8,7 +8,7 @@
  *     "dhcp_guard": false,          it may not answer as a DHCP server
  *     "router_guard": false,        it may not advertise or redirect as an IPv6 router
  *     "mirror": "none" | "source" | "destination",   frames of sources are copied to the destinations of their switch
- *     "min_bps": 0, "max_bps": 0,   bits a second that it may always, or at most, send; 0: no bound
+ *     "max_bps": 0,                 bits a second that it may send at most; 0: no bound
  *     "acls": [ { "action": "allow" | "deny", "direction": "in" | "out" | "both",
  *                 "remote": "10.0.0.0/8" | "fd00::/8" | "any" } ] }   up to 32; the first that fits decides, none: allowed
  *
@@ -56,7 +56,7 @@ struct nic_port {
 	size_t trunk_count; /* 0: no trunk */
 	bool mac_spoofing, dhcp_guard, router_guard;
 	enum port_mirror mirror;
-	uint64_t min_bps, max_bps; /* 0: none */
+	uint64_t max_bps; /* 0: none */
 	struct port_acl acls[CONFIG_ACLS_MAX];
 	size_t acl_count;
 };

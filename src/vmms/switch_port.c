@@ -107,10 +107,6 @@ static int check_port(const struct vswitch *s, const struct nic_port *p,
 {
 	struct link_info l;
 
-	if (p->min_bps)
-		return rpc_error_set(e, -EOPNOTSUPP,
-				     "switch %s: a minimum bandwidth cannot be promised",
-				     s->config.name);
 	if (nic_port_needs_vlans(p) && link_find(s->bridge, &l, NULL) == 0 &&
 	    !l.filters_vlans)
 		return rpc_error_set(e, -EOPNOTSUPP,

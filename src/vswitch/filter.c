@@ -74,9 +74,6 @@ static void put_port(FILE *f, const struct filter_port *x)
 			   "nd-redirect } drop\n");
 	if (p->max_bps)
 		put_rate(f, p->max_bps);
-	if (x->class_id)
-		fprintf(f, "\t\tmeta priority set %" PRIx32 ":%" PRIx32 "\n",
-			x->class_id >> 16, x->class_id & 0xffff);
 	put_acls(f, p, ACL_OUT);
 	fprintf(f, "\t}\n\tchain ");
 	put_chain(f, "to", x->name);

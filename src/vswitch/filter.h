@@ -22,7 +22,6 @@ struct filter_port {
 	char name[LINK_NAME_SIZE]; /* the tap */
 	char bridge[LINK_NAME_SIZE];
 	uint8_t mac[LINK_MAC_BYTES];
-	uint32_t class_id; /* of its rate at an uplink, "major:minor"; 0: none */
 	const struct nic_port *port;
 };
 

@@ -73,9 +73,7 @@ START_TEST(all_that_a_port_may_have)
 			  { .deny = true, .direction = ACL_IN } },
 		.acl_count = 3,
 	};
-	const struct filter_port port = {
-		.name = "a", .bridge = "vs0", .class_id = 0x1000a, .port = &p
-	};
+	const struct filter_port port = { .name = "a", .bridge = "vs0", .port = &p };
 	const struct filter f = { .table = "vmms_t", .ports = &port, .port_count = 1 };
 
 	expect(&f, GONE("bridge") "table bridge vmms_t {\n"
@@ -86,7 +84,6 @@ START_TEST(all_that_a_port_may_have)
 				  "nd-redirect } drop\n"
 				  "\t\tlimit rate over 1000000 bytes/second burst 262144 "
 				  "bytes drop\n"
-				  "\t\tmeta priority set 1:a\n"
 				  "\t\tmeta protocol ip ip daddr 10.1.0.0/16 accept\n"
 				  "\t\tmeta protocol ip6 ip6 daddr fd00::/8 drop\n"
 				  "\t}\n"

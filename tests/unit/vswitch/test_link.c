@@ -244,7 +244,7 @@ START_TEST(filters_are_taken)
 					 .acl_count = 1 };
 	const struct nic_port to = { .mirror = MIRROR_DESTINATION };
 	const struct filter_port ports[] = {
-		{ .name = "v", .bridge = "vs0", .port = &source, .class_id = 0x1000a },
+		{ .name = "v", .bridge = "vs0", .port = &source },
 		{ .name = "w", .bridge = "vs0", .port = &to },
 	};
 	const struct filter_nat nat = {
