@@ -214,6 +214,7 @@ static void op_make(const char *text)
 
 	if (make(all, text, &e) < 0)
 		_exit(1);
+	switches_free(all);
 }
 
 static void op_unmake(const char *text)
@@ -226,11 +227,15 @@ static void op_unmake(const char *text)
 	s = container_of(all->all.next, struct vswitch, link);
 	if (switch_unmake(s, &e) < 0)
 		_exit(1);
+	switches_free(all);
 }
 
 static void op_start(const char *text)
 {
-	switches_start(begin());
+	struct switches *all = begin();
+
+	switches_start(all);
+	switches_free(all);
 }
 
 /*
