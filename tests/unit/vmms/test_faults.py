@@ -20,7 +20,7 @@ from vmmslib import RpcError, drive, main  # noqa: E402
 LIBRARY = os.path.abspath(sys.argv.pop(3))
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EIO)
 IN_A_VM = {'config.json', 'vm.log', 'console.log', 'report.json'}
-IN_STATE = {'vms', 'jobs', 'vmms.lock', 'host.json', 'reservations'}
+IN_STATE = {'vms', 'jobs', 'switches', 'vmms.lock', 'host.json', 'reservations'}
 
 
 class Faults:

@@ -94,7 +94,7 @@ def hot(host):
     assert on_disk(host, vm)[1] == got['nic']
     c.call('nic.set', vm='t', number=1, patch={'link': False})
     assert told() == ['nic.link', {'index': 1, 'up': False}, 0] and on_disk(host, vm)[1]['link'] is False
-    fails(WRONG_STATE, 'only the link of network adapter 1 can change now', c.call, 'nic.set', vm='t', number=1,
+    fails(WRONG_STATE, 'port of network adapter 1 can change now', c.call, 'nic.set', vm='t', number=1,
           patch={'mac': '02:00:00:00:00:01'})
     c.call('nic.remove', vm='t', number=0)
     assert told() == ['nic.detach', {'index': 0}, 0] and sorted(on_disk(host, vm)) == [1]
