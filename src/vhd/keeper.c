@@ -236,10 +236,9 @@ void keeper_set_cache(struct keeper *k, enum disk_cache cache, uint32_t sector_b
 {
 	k->unsafe = cache == DISK_CACHE_UNSAFE;
 	k->in_memory = file_in_memory(k->fd);
-	/* What lies in memory has no cache to go past. */
-	k->direct_align = cache == DISK_CACHE_NONE && !k->in_memory
-				  ? file_set_direct(k->fd, sector_bytes)
-				  : 0;
+	/* In memory too: io_uring writes at once what is direct, and hands the rest to a thread. */
+	k->direct_align =
+		cache == DISK_CACHE_NONE ? file_set_direct(k->fd, sector_bytes) : 0;
 }
 
 void keeper_done(struct keeper *k)
