@@ -228,8 +228,9 @@ class Qemu:
         "q35": ["-M", "q35", "-nodefaults", "-no-user-config"],
     }
 
-    def __init__(self, space, kernel, machine="q35", cpus=1, mem=256, disks=(), cmdline="", quiet=True):
-        """disks: QEMU's device ("virtio-blk" or "virtio-scsi"), a file, and its format if that is not raw."""
+    def __init__(self, space, kernel, machine="q35", cpus=1, mem=256, disks=(), cmdline="", quiet=True, nics=()):
+        """disks: QEMU's device ("virtio-blk" or "virtio-scsi"), a file, and its format if that is not raw; nics: taps, whether vhost-net serves
+        them, and their queues."""
         self.paths = images(kernel)
         suffix = "-device" if machine == "microvm" else "-pci"
         argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host"] + self.MACHINES[machine]
@@ -245,6 +246,11 @@ class Qemu:
                         "-device", "scsi-hd,drive=%s,bus=hba%d.0" % (name, number)]
             else:
                 argv += ["-device", "virtio-blk%s,drive=%s,iothread=io%d" % (suffix, name, number)]
+        for number, (tap, vhost, queues) in enumerate(nics):
+            argv += ["-netdev", "tap,id=net%d,ifname=%s,script=no,downscript=no,vhost=%s%s" % (
+                number, tap, "on" if vhost else "off", ",queues=%d" % queues if queues > 1 else "")]
+            argv += ["-device", "virtio-net%s,netdev=net%d,mac=52:54:00:%02x:%02x:%02x%s" % (
+                suffix, number, *os.urandom(3), ",mq=on,vectors=%d" % (2 * queues + 2) if queues > 1 else "")]
         ours, theirs = socket.socketpair()
         argv += ["-chardev", "socket,id=con,fd=%d" % theirs.fileno(), "-serial", "chardev:con"]
         self.started = time.monotonic()
