@@ -235,7 +235,7 @@ class Load:
         self.vm = vm
         self.digest = server.digests["part"]
         vm.run("rm -f /tmp/stop /tmp/sums; touch /tmp/sums; (while [ ! -e /tmp/stop ]; do "
-               "wget -q -T 60 -O - http://192.168.77.1:%d/part 2>/dev/null | md5sum >>/tmp/sums; done; touch /tmp/stopped) "
+               "wget -q -O - http://192.168.77.1:%d/part 2>/dev/null | md5sum >>/tmp/sums; done; touch /tmp/stopped) "
                ">/dev/null 2>&1 &" % server.port)
 
     def more(self, n=1):
@@ -313,11 +313,15 @@ def load_and_address(vm):
 
 
 def worker(vm):
-    """Descriptors and resident KiB of the VM's worker."""
+    """Descriptors and resident KiB of the VM's worker, without guest memory, which is its largest mapping."""
     pid = vm.show()["worker_pid"]
-    with open("/proc/%d/status" % pid, encoding="ascii") as status:
-        rss = next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
-    return len(os.listdir("/proc/%d/fd" % pid)), rss
+    sizes = []
+    with open("/proc/%d/smaps" % pid, encoding="ascii") as smaps:
+        for line in smaps:
+            if line.startswith(("Size:", "Rss:")):
+                sizes.append(int(line.split()[1]))
+    mappings = sorted(zip(sizes[::2], sizes[1::2]))
+    return len(os.listdir("/proc/%d/fd" % pid)), sum(rss for _, rss in mappings[:-1])
 
 
 def many_queues(tap, vmms, kernel):
