@@ -121,6 +121,11 @@ int vhd_open(const struct image_layer *layer, struct disk **ret,
 			       error);
 	if (r < 0)
 		return r;
+	/* Its pieces could not be looked up there. */
+	if (layer->parent && layer->parent->info.logical_bytes > VHD_SECTOR_BYTES)
+		return image_fail(error, -EINVAL,
+				  "has sectors of %u bytes, and its parent larger ones",
+				  VHD_SECTOR_BYTES);
 	if (l.type == VHD_FIXED)
 		return open_fixed(layer, &l, ret, error);
 	return open_blocks(layer, &l, ret, error);

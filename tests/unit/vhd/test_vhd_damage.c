@@ -143,6 +143,40 @@ static const uint32_t bad_entries[] = {
 	0, 1, 2, 3, END - 4097, END, VHD_BAT_UNUSED - 1, 0x7fffffff, 0x80000000
 };
 
+/* A child that says it is one of a disk of 4 KiB sectors, whatever made it. */
+START_TEST(a_parent_of_larger_sectors_is_refused)
+{
+	static const enum image_format formats[] = { IMAGE_VHD, IMAGE_VHDX };
+	struct image_create_params p = { .format = IMAGE_VHD,
+					 .kind = IMAGE_DYNAMIC,
+					 .disk_bytes = BYTES };
+	int fds[2], small = rig_make(&p);
+	struct image_info info;
+	struct vhd_header h;
+
+	ck_assert_int_eq(rig_open(&small, NULL, 1, true), 0);
+	p.kind = IMAGE_DIFFERENCING;
+	p.parent = rig_disk;
+	fds[0] = rig_make(&p);
+	rig_close();
+	p = (struct image_create_params){ .format = IMAGE_VHDX,
+					  .kind = IMAGE_DYNAMIC,
+					  .disk_bytes = BYTES,
+					  .logical_bytes = 4096 };
+	fds[1] = rig_make(&p);
+	ck_assert_int_eq(image_info(fds[1], IMAGE_VHDX, &info, &rig_error), 0);
+	ck_assert_int_eq(pread(fds[0], &h, sizeof(h), 512), sizeof(h));
+	memcpy(h.parent_id, &info.content_id, sizeof(h.parent_id));
+	vhd_header_seal(&h);
+	ck_assert_int_eq(pwrite(fds[0], &h, sizeof(h), 512), sizeof(h));
+	ck_assert_int_eq(rig_open(fds, formats, 2, false), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(rig_error.message, "larger ones"));
+	close(fds[0]);
+	close(fds[1]);
+	close(small);
+}
+END_TEST
+
 START_TEST(bad_entries_end_in_errors)
 {
 	int fd = make_image(BYTES, 2 * MIB);
@@ -420,6 +454,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, rig_setup, rig_teardown);
 	tcase_add_loop_test(t, damage_is_told, 0, ARRAY_SIZE(bad));
+	tcase_add_test(t, a_parent_of_larger_sectors_is_refused);
 	tcase_add_loop_test(t, bad_entries_end_in_errors, 0, ARRAY_SIZE(bad_entries));
 	tcase_add_loop_test(t, blocks_that_overlap_are_found, 0, 5);
 	tcase_add_loop_test(t, a_damaged_footer_is_survived, 0, 4);
