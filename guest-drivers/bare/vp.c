@@ -148,9 +148,9 @@ unsigned int vp_count(void)
 /* A wake-up from HLT takes as long as this on a software KVM. */
 #define SPIN_US 60
 
-static bool spin(const struct vp *vp)
+static bool spin(const struct vp *vp, uint64_t us)
 {
-	uint64_t until = rdtsc() + time_us_to_tsc(SPIN_US);
+	uint64_t until = rdtsc() + time_us_to_tsc(us);
 
 	do {
 		if (__atomic_load_n(&vp->pending, __ATOMIC_RELAXED))
@@ -164,7 +164,7 @@ void vp_wait(uint64_t us)
 {
 	uint64_t ticks = us ? time_us_to_timer(us) : 0;
 
-	if (spin(vp_self()))
+	if (spin(vp_self(), us ? SPIN_US : 0))
 		return;
 	if (us)
 		*lapic(LAPIC_TIMER_INITIAL) =

@@ -64,7 +64,10 @@ static inline uint64_t vp_take(void)
 	return __atomic_exchange_n(&vp_self()->pending, 0, __ATOMIC_ACQUIRE);
 }
 
-/* Spins for a little, then halts, until something is pending or, when us is not 0, that many microseconds are over. */
+/*
+ * Until something is pending, or that many microseconds are over: spins for a little, for the answer may be near, then halts. With 0 without end, and it
+ * halts at once: an idle guest costs its host what its wake-ups cost.
+ */
 void vp_wait(uint64_t us);
 /* Runs work on another VP and returns at once; it must be idle. vp_join() waits for it to end. */
 void vp_run(unsigned int vp, void (*work)(void *arg), void *arg);

@@ -26,6 +26,7 @@ static void heartbeat_timer(struct ic_channel *ch)
 
 	if (!ch->unanswered) {
 		heartbeat_send(ch);
+		ic_channel_hurry(ic, IC_TIME_SYNC, IC_HEARTBEAT_INTERVAL_MS - 1);
 		return;
 	}
 	if (ic->heartbeat == IC_HEARTBEAT_OK &&

@@ -13,7 +13,20 @@
 
 void ic_channel_timer_ms(struct ic_channel *ch, unsigned int ms)
 {
-	vsp_timer(ch->vc, ic_now_ns(ch->slot->ic) + ms * NS_PER_MS);
+	ch->due_ns = ic_now_ns(ch->slot->ic) + ms * NS_PER_MS;
+	vsp_timer(ch->vc, ch->due_ns);
+}
+
+void ic_channel_hurry(struct ic *ic, enum ic_service service, unsigned int ms)
+{
+	struct ic_channel *ch = ic->slots[service].channel;
+	uint64_t now = ic_now_ns(ic);
+
+	if (!ch || ch->phase != IC_READY || ch->due_ns <= now ||
+	    ch->due_ns - now > ms * NS_PER_MS)
+		return;
+	ic_channel_timer_ms(ch, 0);
+	vsp_channel_kick(ch->vc); /* its own turn, in which its timer is due */
 }
 
 static void send_bytes(struct ic_channel *ch, const uint8_t *buf, size_t len)

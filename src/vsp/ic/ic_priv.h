@@ -72,6 +72,7 @@ struct ic_channel {
 	unsigned int unanswered;   /* requests */
 	uint64_t sent_ns, seen_ns; /* last request, last answer; the service's own use */
 	uint64_t sequence;
+	uint64_t due_ns; /* of ic_channel_timer_ms() */
 };
 
 extern const struct vsp_ops ic_channel_ops;
@@ -80,6 +81,12 @@ extern const struct vsp_ops ic_channel_ops;
 void ic_channel_send(struct ic_channel *ch, const void *body, size_t bytes);
 /* ops->timer at now + ms. */
 void ic_channel_timer_ms(struct ic_channel *ch, unsigned int ms);
+
+/*
+ * What a service would send within `ms` is sent now: the guest is being woken anyway, and what an idle VM costs its host are its
+ * wake-ups.
+ */
+void ic_channel_hurry(struct ic *ic, enum ic_service service, unsigned int ms);
 
 uint64_t ic_now_ns(const struct ic *ic);     /* CLOCK_MONOTONIC */
 uint64_t ic_wall_100ns(const struct ic *ic); /* UTC since 1601 */

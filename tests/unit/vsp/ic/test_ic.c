@@ -361,6 +361,28 @@ START_TEST(time_is_set_once_then_sampled)
 }
 END_TEST
 
+/* A sample goes with the heartbeat before it, so that an idle guest is woken once for both. */
+START_TEST(a_sample_goes_with_a_heartbeat)
+{
+	struct vsp *beat = ready("Heartbeat", 3, 0);
+	struct vsp *v = ready("Time synchronization", 4, 0);
+
+	ck_assert_int_eq(fake_answer(v, 0), 0);
+	for (int i = 1; i <= 2; i++) {
+		ck_assert_int_eq(fake_answer(beat, 0), 0);
+		fake_advance_ms(IC_HEARTBEAT_INTERVAL_MS);
+		ck_assert_uint_eq(v->vc.kicks, i == 2);
+	}
+	fake_run_timers(); /* the turn that the kick asked for */
+	ck_assert_uint_eq(v->vc.sent, 3);
+	ck_assert_uint_eq(last_time(v).flags, IC_TIMESYNC_FLAG_SAMPLE);
+	/* A heartbeat that is not sent hurries nothing. */
+	ck_assert_int_eq(fake_answer(v, 0), 0);
+	fake_advance_ms(IC_TIME_SYNC_INTERVAL_MS - 1);
+	ck_assert_uint_eq(v->vc.kicks, 1);
+}
+END_TEST
+
 START_TEST(older_guests_get_the_older_message)
 {
 	struct vsp *v = ready("Time synchronization", 3, 0);
@@ -506,6 +528,7 @@ static Suite *suite(void)
 	tcase_add_test(t, shutdown_unanswered);
 	tcase_add_test(t, an_old_guest_is_not_restarted);
 	tcase_add_test(t, time_is_set_once_then_sampled);
+	tcase_add_test(t, a_sample_goes_with_a_heartbeat);
 	tcase_add_test(t, older_guests_get_the_older_message);
 	tcase_add_test(t, a_clock_that_was_set_is_told);
 	tcase_add_test(t, time_is_set_after_a_pause);
