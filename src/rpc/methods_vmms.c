@@ -144,6 +144,30 @@ static const struct rpc_field drive_fields[] = {
 	END
 };
 
+#define SUM(name, what)                                     \
+	{                                                   \
+		name, RPC_INTEGER, REQ, .description = what \
+	}
+static const struct rpc_field meter_fields[] = {
+	{ "id", RPC_STRING, REQ, .description = "UUID of the VM" },
+	{ "name", RPC_STRING, REQ, .description = "its name" },
+	{ "since", RPC_STRING, REQ, .description = "UTC, RFC 3339" },
+	SUM("running_us", "how long it had a worker since then"),
+	SUM("cpu_us", "time of its virtual processors; by running_us the average"),
+	SUM("memory_min_bytes", "of the host, least; 0: not looked at yet"),
+	SUM("memory_average_bytes", "over the time that it ran"),
+	SUM("memory_max_bytes", "most"),
+	SUM("read_bytes", "from its disks"),
+	SUM("write_bytes", "to its disks"),
+	SUM("operations", "of its disks: reads, writes and flushes"),
+	SUM("normalized_operations",
+	    "the same in units of 8 KiB; by running_us the average IOPS"),
+	SUM("latency_us", "time that the operations took, summed"),
+	SUM("received_bytes", "of frames to it"),
+	SUM("sent_bytes", "of frames from it"),
+	END
+};
+
 static const struct rpc_field perf_set_fields[] = {
 	{ "set", RPC_STRING, REQ, .description = "which; the list stands below" },
 	{ "instance", RPC_STRING, REQ,
@@ -496,6 +520,17 @@ static const struct rpc_method table[] = {
 		    .description = "names of VMs whose workers gave none" },
 		  END },
 	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_WORKER_GONE, 0 } },
+	{ "meter.enable",
+	  "Meters what a VM uses, from now on, over restarts of it and of vmms.",
+	  RPC_RIGHT_ADMIN, VM_ONLY, meter_fields,
+	  ERRORS{ RPC_NOT_FOUND, RPC_EXISTS, RPC_WRONG_STATE, RPC_TIMEOUT, 0 } },
+	{ "meter.disable", "Meters a VM no more; what it used is forgotten.",
+	  RPC_RIGHT_ADMIN, VM_ONLY, NOTHING,
+	  ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
+	{ "meter.reset", "Begins a VM's metering anew.", RPC_RIGHT_ADMIN, VM_ONLY,
+	  meter_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, RPC_TIMEOUT, 0 } },
+	{ "meter.show", "What a VM used since its metering began.", RPC_RIGHT_VIEW,
+	  VM_ONLY, meter_fields, ERRORS{ RPC_NOT_FOUND, RPC_WRONG_STATE, 0 } },
 	{ "host.info", "What this host and this vmms are.", RPC_RIGHT_VIEW, NOTHING,
 	  FIELDS{ { "version", RPC_STRING, REQ, .description = "of vmms" },
 		  { "pid", RPC_INTEGER, REQ, .description = "of vmms" },

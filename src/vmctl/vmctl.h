@@ -157,6 +157,7 @@ int verb_disk_set(struct vmctl *v, const struct args *a);
 int verb_disk_resize(struct vmctl *v, const struct args *a);
 int verb_dvd_insert(struct vmctl *v, const struct args *a);
 int verb_dvd_eject(struct vmctl *v, const struct args *a);
+int verb_meter(struct vmctl *v, const struct args *a);
 int verb_perf(struct vmctl *v, const struct args *a);
 int verb_proxy(struct vmctl *v, const struct args *a);
 int verb_host_check(struct vmctl *v, const struct args *a);

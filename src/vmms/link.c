@@ -20,6 +20,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "vmms/meter.h"
 
 #define HELLO_MS 10000
 #define SETUP_MS 30000
@@ -56,6 +57,8 @@ static void on_notified(void *ctx, const char *method, const json_t *params)
 
 	if (strcmp(method, "vm.changed") == 0)
 		apply(w, params);
+	else if (strcmp(method, "vm.counters") == 0)
+		meter_told(w->vm, params);
 	else
 		log_debug("%s: worker sent '%.64s', which is unknown here",
 			  w->vm->config.name, method);

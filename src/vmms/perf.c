@@ -113,18 +113,24 @@ static void tell(struct perf_question *r, const struct perf_reading *said)
 	free(r);
 }
 
+json_t *perf_copy(const struct vm *vm, const json_t *counters)
+{
+	json_t *sets = counters_copy(json_object_get(counters, "sets"));
+
+	if (!sets || add_memory(sets, vm) == 0)
+		return sets;
+	json_decref(sets);
+	return NULL;
+}
+
 static void on_counters(void *arg, const json_t *result, const struct rpc_error *e)
 {
 	struct perf_question *r = arg;
 	uint64_t now = perf_now_us();
 	uint64_t at = (uint64_t)MAX(
 		(json_int_t)0, json_integer_value(json_object_get(result, "time_us")));
-	json_t *sets = e ? NULL : counters_copy(json_object_get(result, "sets"));
+	json_t *sets = e ? NULL : perf_copy(r->vm, result);
 
-	if (sets && add_memory(sets, r->vm) < 0) {
-		json_decref(sets);
-		sets = NULL;
-	}
 	tell(r, &(struct perf_reading){ .vm = r->vm,
 					.time_us = MIN(MAX(at, r->asked_us), now),
 					.sets = sets });

@@ -34,6 +34,8 @@ int perf_read_all(struct vmms *v, perf_fn each, void (*done)(void *arg),
 /* The sets that vmms tells of the host; a new reference. */
 json_t *perf_host(const struct vmms *v);
 uint64_t perf_now_us(void);
+/* A worker's counters that were not asked for, as a reading's sets: a new reference, NULL when they are none. */
+json_t *perf_copy(const struct vm *vm, const json_t *counters);
 
 /* perf.get */
 void perf_get(struct rpc_call *call, void *ctx);

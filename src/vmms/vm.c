@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmms/meter.h"
 #include "vmms/worker.h"
 
 static const char *const heartbeats[] = { "Ok", "No contact", "Lost communication",
@@ -40,6 +41,7 @@ void vm_free(struct vm *vm)
 {
 	if (!vm)
 		return;
+	meter_free(vm->meter);
 	config_done(&vm->config);
 	json_decref(vm->status);
 	json_decref(vm->at_start);
@@ -223,7 +225,7 @@ json_t *vm_pending(const struct vm *vm)
 	return names;
 }
 
-static uint64_t uptime(const struct vm *vm)
+uint64_t vm_uptime_us(const struct vm *vm)
 {
 	if (vm->worker_state != VM_RUNNING || !vm->status)
 		return vm->uptime_us;
@@ -238,7 +240,7 @@ json_t *vm_summary(const struct vm *vm)
 			 "reason", vm->reason[0] ? vm->reason : NULL, "heartbeat",
 			 vm->heartbeat, "processors", (int)vm->config.processors,
 			 "memory_bytes", (json_int_t)vm->config.memory_bytes, "uptime_us",
-			 (json_int_t)uptime(vm));
+			 (json_int_t)vm_uptime_us(vm));
 }
 
 json_t *vm_show(const struct vm *vm, const char *log_path)

@@ -13,6 +13,7 @@
 #include "vmms/cgroup.h"
 #include "vmms/state.h"
 
+struct meter;
 struct perf_question;
 struct event;
 struct worker;
@@ -53,6 +54,7 @@ struct vm {
 	struct list waits;          /* see wait.h */
 	bool drives_busy;           /* its worker was asked to change one: disks.c */
 	bool nics_busy;             /* likewise: nics.c */
+	struct meter *meter;        /* what it used: meter.h; NULL: not metered */
 	struct perf_question *perf; /* its worker was asked for its counters: perf.c */
 	bool grouped; /* its worker is in a control group, which has `limits` */
 	struct cgroup_limits limits;
@@ -88,6 +90,8 @@ void vm_free(struct vm *vm);
 int vm_apply_status(struct vm *vm, const json_t *doc) __must_check;
 /* Off: no worker, nothing left of the run but the reason. */
 void vm_set_off(struct vm *vm, enum vm_health health, const char *reason);
+/* Time since its VPs first ran, as its worker said last and time went on. */
+uint64_t vm_uptime_us(const struct vm *vm);
 /* The text of an untrusted string in one printable line, cut to the room there is. */
 void vm_clean_text(char *ret, size_t size, const char *text);
 

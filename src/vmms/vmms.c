@@ -262,6 +262,7 @@ static void serve_metrics(struct vmms *v)
 int vmms_init(struct vmms *v, struct rpc_error *e)
 {
 	int r = instance_open(&v->settings, &v->instance, e);
+	struct vm *vm;
 
 	if (r < 0)
 		return r;
@@ -298,6 +299,8 @@ int vmms_init(struct vmms *v, struct rpc_error *e)
 		rpc_error_set(e, r, "%s/vms cannot be read: %s", v->settings.state_dir,
 			      strerror(-r));
 	} else {
+		list_for_each (vm, &v->registry.vms, link)
+			meter_load(v, vm);
 		adopt_all(v);
 		switches_start(v->switches);
 		reservations_sweep(&v->registry, v->instance.state_fd);

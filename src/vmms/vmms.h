@@ -15,6 +15,7 @@
 #include "vmms/events.h"
 #include "vmms/instance.h"
 #include "vmms/job.h"
+#include "vmms/meter.h"
 #include "vmms/perf.h"
 #include "vmms/registry.h"
 #include "vmms/resources.h"

@@ -33,6 +33,11 @@ pid_t worker_pid(const struct worker *w)
 	return w->process.pid;
 }
 
+uint64_t worker_starttime(const struct worker *w)
+{
+	return w->process.starttime;
+}
+
 const char *worker_console_socket(const struct worker *w)
 {
 	return w->console_socket;

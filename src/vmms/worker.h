@@ -47,6 +47,8 @@ int worker_call_fds(struct worker *w, const char *method, json_t *params, int *f
 void worker_turn_off(struct worker *w);
 
 pid_t worker_pid(const struct worker *w);
+/* With the pid it names one process for ever; clock ticks since the host's boot. */
+uint64_t worker_starttime(const struct worker *w);
 const char *worker_console_socket(const struct worker *w);
 const char *worker_console_pty(const struct worker *w);
 

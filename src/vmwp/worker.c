@@ -11,11 +11,21 @@
 #include "sandbox/sandbox.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "vmwp/counters.h"
 #include "vmwp/status.h"
 #include "vmwp/worker_priv.h"
 
 /* A worker whose vmms died before it started the VM ends by itself after two of these. */
 #define IDLE_CHECK_S 15
+
+static void tell_counters(struct worker *w)
+{
+	json_t *counters = counters_json(w->machine);
+
+	if (counters)
+		rpc_server_notify(w->server, "vm.counters", counters);
+	json_decref(counters);
+}
 
 void worker_changed(void *opaque)
 {
@@ -24,6 +34,9 @@ void worker_changed(void *opaque)
 
 	if (!w->machine || !w->server)
 		return; /* still being built */
+	/* The last look at what the VM did, before its devices go. */
+	if (machine_state(w->machine) == MACHINE_STOPPING)
+		tell_counters(w);
 	status = status_json(w->machine);
 	if (status)
 		rpc_server_notify(w->server, "vm.changed", status);

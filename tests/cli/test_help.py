@@ -67,7 +67,7 @@ def completion():
     """completion offers verbs, their second words, options and values"""
     equal(complete('sta'), ['start'])
     equal(complete('host', ''), ['check', 'info', 'stop-vms'])
-    equal(nouns(), ['disk', 'dvd', 'vhd', 'job', 'nic', 'switch', 'host'])
+    equal(nouns(), ['disk', 'dvd', 'vhd', 'job', 'nic', 'meter', 'switch', 'host'])
     equal(complete('start', 'web1', '--wait', ''), ['running', 'heartbeat'])
     equal(complete('start', 'web1', '--wait', 'h'), ['heartbeat'])
     equal(complete('wait', 'web1', 'o'), ['off'])

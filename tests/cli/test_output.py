@@ -42,6 +42,7 @@ DISK = {'controller': 0, 'lun': 1, 'drive': {
     'bytes': 10 << 30, 'units': 3, 'below_minimum': False}
 EVENT = {'seq': 3, 'time': '2026-11-21T09:14:05Z', 'type': 'state', 'id': WEB1['id'], 'name': 'web1',
          'state': 'Running', 'health': 'Ok', 'message': 'web1 is Running'}
+METER = {'id': WEB1['id'], 'name': 'web1', 'since': '2026-11-21T09:00:00Z', 'running_us': 0, 'cpu_us': 0}
 CHECKS = [{'name': 'kvm device', 'result': 'ok', 'text': 'API version 12'},
           {'name': 'nx', 'result': 'missing', 'text': 'turn it on in the firmware'}]
 
@@ -203,6 +204,8 @@ def documents():
             ('switch.list', {'switches': [SWITCH]}, ['switch', 'list']), ('switch.show', SWITCH, ['switch', 'show', 'default']),
             ('switch.create', SWITCH, ['switch', 'create', 'default', '--type', 'internal']),
             ('switch.set', SWITCH, ['switch', 'set', 'default', '--nat', 'on']), ('switch.delete', {}, ['switch', 'delete', 'default']),
+            ('meter.enable', METER, ['meter', 'enable', 'web1']), ('meter.show', METER, ['meter', 'show', 'web1']),
+            ('meter.reset', METER, ['meter', 'reset', 'web1']), ('meter.disable', {}, ['meter', 'disable', 'web1']),
             ('job.list', {'jobs': [JOB]}, ['job', 'list']), ('job.show', JOB, ['job', 'show', '7']),
             ('job.cancel', JOB, ['job', 'cancel', '7']), ('job.wait', JOB, ['job', 'wait', '7'])]
     covered = {' '.join(argv[:2]) if argv[0] in cli.nouns() else argv[0] for _, _, argv in rows}

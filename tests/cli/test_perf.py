@@ -86,4 +86,27 @@ def silent_worker():
         assert err.count('\n') == 1 and 'does not answer' in err, err
 
 
+METER = {'id': '5e2b3c1a-0d5f-4a7e-9b51-1f6f6f2b7a01', 'name': 'web1', 'since': '2026-11-21T09:00:00Z',
+         'running_us': 7200 * 10 ** 6, 'cpu_us': 900 * 10 ** 6, 'memory_min_bytes': 100 << 20,
+         'memory_average_bytes': 300 << 20, 'memory_max_bytes': 1 << 30, 'read_bytes': 5 << 30, 'write_bytes': 3 << 20,
+         'operations': 1000000, 'normalized_operations': 1440000, 'latency_us': 250000000, 'received_bytes': 7 << 20,
+         'sent_bytes': 12}
+
+
+@test
+def meter():
+    """meter: each verb calls its method; show's page is golden"""
+    for verb in ('enable', 'show', 'reset'):
+        with FakeVmms({f'meter.{verb}': METER}) as fake:
+            status, out, err = vmctl('meter', verb, 'web1', sock=fake.path)
+            equal((status, err, fake.calls), (0, '', [(f'meter.{verb}', {'vm': 'web1'})]))
+        golden('meter.txt', out)
+    new = {k: v if k in ('id', 'name', 'since') else 0 for k, v in METER.items()}
+    with FakeVmms({'meter.show': new}) as fake:
+        golden('meter-new.txt', vmctl('meter', 'show', 'web1', sock=fake.path)[1])
+        equal(json.loads(vmctl('meter', 'show', 'web1', '--json', sock=fake.path)[1]), new)
+    with FakeVmms({'meter.disable': {}}) as fake:
+        equal(vmctl('meter', 'disable', 'web1', sock=fake.path), (0, 'web1 is metered no more\n', ''))
+
+
 main()

@@ -71,6 +71,7 @@ def unknown_vm():
         if words(verb) and verb.split()[0] not in ('vhd', 'job', 'perf', 'switch'):
             methods = [f'vm.{v}' for v in 'create show start stop restart pause resume console set delete wait log'.split()]
             methods += [f'disk.{v}' for v in 'list attach detach set resize'.split()] + ['dvd.insert', 'dvd.eject', 'nic.add', 'nic.set', 'nic.remove', 'perf.get']
+            methods += [f'meter.{v}' for v in 'enable show reset disable'.split()]
             with FakeVmms({m: error for m in methods}) as fake:
                 status, out, err = vmctl(*verb.split(), *words(verb), *EXTRA.get(verb, []), sock=fake.path)
                 equal((status, out, err), (1, '', f'vmctl {verb}: there is no VM "web1"\n'), verb)

@@ -224,6 +224,11 @@ def counters(conn, p):
     return {'time_us': time.monotonic_ns() // 1000, 'sets': numbers}
 
 
+def set_numbers(conn, p):
+    numbers[:] = p['sets']
+    return {}
+
+
 numbers = [{'set': 'vp', 'instance': '0', 'counters': {'run_time_us': 5, 'io': 7}}]
 
 
@@ -262,7 +267,7 @@ def nic(method):
 
 methods = {
     'nic.attach': nic('nic.attach'), 'nic.detach': nic('nic.detach'), 'nic.link': nic('nic.link'),
-    'vm.counters': counters, 'test.count': count_now,
+    'vm.counters': counters, 'test.count': count_now, 'test.numbers': set_numbers,
     'test.counted': lambda c, p: {'asked': len(asked_counters)},
     'drive.attach': told('drive.attach'), 'drive.detach': told('drive.detach'), 'drive.set': told('drive.set'),
     'drive.resize': told('drive.resize', lambda conn, p: {'bytes': p.get('bytes', 512)}),

@@ -4,6 +4,7 @@
 
 usage: test_perf.py VMMS VMWP [TEST]...
 """
+import json
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmmslib import fails, main  # noqa: E402
 
-NOT_FOUND, WRONG_STATE = -32001, -32004
+NOT_FOUND, EXISTS, WRONG_STATE, TIMED_OUT = -32001, -32002, -32004, -32006
 
 
 def make(c, host, *names):
@@ -99,5 +100,76 @@ def asked_once(host):
     c.call('vm.wait', vm='heldcount', **{'for': 'off'})
 
 
+def numbers(n):
+    return [{'set': 'vp', 'instance': '0', 'counters': {'run_time_us': n}},
+            {'set': 'storage', 'instance': '0:0', 'counters': {'read_bytes': n, 'operations': n, 'latency_us': 5 * n}}]
+
+
+def metered(host):
+    """what a VM used is added up over its restarts and those of vmms; nothing is counted twice or lost"""
+    c = host.start()
+    ids = {n: c.call('vm.create', config=host.config(n))['id'] for n in ('a', 'b')}
+    for method in ('show', 'reset', 'disable'):
+        fails(WRONG_STATE, 'a is not metered; to begin: vmctl meter enable a', c.call, f'meter.{method}', vm='a')
+    first = c.call('meter.enable', vm='a')
+    assert first['cpu_us'] == first['memory_max_bytes'] == 0
+    fails(EXISTS, 'metered already', c.call, 'meter.enable', vm='a')
+    for name in ids:
+        c.call('vm.start', vm=name)
+    host.worker(ids['b']).call('test.numbers', sets=numbers(1000))
+    assert c.call('meter.enable', vm='b')['cpu_us'] == 0  # what was before does not count
+    host.worker(ids['b']).call('test.numbers', sets=numbers(1001))
+    assert c.call('meter.show', vm='b')['cpu_us'] == 1
+    host.worker(ids['a']).call('test.numbers', sets=numbers(100))
+    shown = c.call('meter.show', vm='a')
+    assert (shown['cpu_us'], shown['read_bytes'], shown['latency_us']) == (100, 100, 500)
+    assert 0 < shown['memory_min_bytes'] <= shown['memory_average_bytes'] <= shown['memory_max_bytes']
+    assert shown['running_us'] > 0 and shown['since'] == first['since']
+    host.kill()
+    host.worker(ids['a']).call('test.numbers', sets=numbers(150))
+    c = host.start()
+    assert c.call('meter.show', vm='a')['cpu_us'] == 150
+    # a worker's last word, then its end; and another one
+    host.worker(ids['a']).call('test.raw', text=json.dumps(
+        {'jsonrpc': '2.0', 'method': 'vm.counters', 'params': {'time_us': 1, 'sets': numbers(170)}}) + '\n')
+    c.call('vm.stop', vm='a', force=True)
+    assert c.call('meter.show', vm='a')['cpu_us'] == 170
+    host.kill()
+    c = host.start()
+    c.call('vm.start', vm='a')
+    host.worker(ids['a']).call('test.numbers', sets=numbers(8))
+    assert c.call('meter.show', vm='a')['cpu_us'] == 178
+    assert c.call('meter.reset', vm='a')['cpu_us'] == 0
+    host.worker(ids['a']).call('test.numbers', sets=numbers(9))
+    assert c.call('meter.show', vm='a')['cpu_us'] == 1
+    c.call('meter.disable', vm='a')
+    assert not os.path.exists(host.path(f'state/vms/{ids["a"]}/meter.json'))
+    host.stop()
+    c = host.start()
+    fails(WRONG_STATE, 'is not metered', c.call, 'meter.show', vm='a')
+    assert c.call('meter.show', vm='b')['cpu_us'] == 1
+    c.call('vm.stop', vm='b', force=True)
+    c.call('vm.delete', vm='b')
+
+
+def broken_meters(host):
+    """a state file that is none is named and left alone; a worker that does not tell begins nothing"""
+    c = host.start()
+    vm = c.call('vm.create', config=host.config('uncounted'))['id']
+    c.call('vm.start', vm='uncounted')
+    fails(TIMED_OUT, 'does not tell its counters', c.call, 'meter.enable', vm='uncounted')
+    fails(WRONG_STATE, 'is not metered', c.call, 'meter.show', vm='uncounted')
+    host.kill()
+    for text in (b'', b'{', b'[]', b'{"schema": 7}', b'x' * (2 << 20)):
+        host.file(f'state/vms/{vm}/meter.json', text)
+        c = host.start()
+        assert 'meter.json cannot be used' in host.logged()
+        fails(WRONG_STATE, 'is not metered', c.call, 'meter.show', vm='uncounted')
+        host.kill()
+        assert os.path.getsize(host.path(f'state/vms/{vm}/meter.json')) == len(text)
+        os.unlink(host.log)
+    host.start()
+
+
 if __name__ == '__main__':
-    sys.exit(main([one_and_all, foreign, silent, asked_once], sys.argv[1], sys.argv[2]))
+    sys.exit(main([one_and_all, foreign, silent, asked_once, metered, broken_meters], sys.argv[1], sys.argv[2]))
