@@ -130,6 +130,9 @@ START_TEST(a_file_and_back)
 }
 END_TEST
 
+#define LONG_SINCE                                                              \
+	"{\"schema\":1,\"since\":\"0123456789012345678901234567890123456789\"," \
+	"\"last\":null}"
 static const char *const no_files[] = {
 	"{}",
 	"[]",
@@ -139,8 +142,7 @@ static const char *const no_files[] = {
 	"{\"schema\":1,\"since\":\"\",\"last\":null}",
 	"{\"schema\":1,\"since\":\"x\"}",
 	"{\"schema\":1,\"since\":\"x\",\"last\":7}",
-	"{\"schema\":1,\"since\":\"0123456789012345678901234567890123456789\",\"last\":"
-	"null}",
+	LONG_SINCE,
 };
 
 START_TEST(files_that_are_none)
