@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rpc/frame.h"
@@ -17,6 +18,8 @@
 #define READ_BYTES 65536u
 #define FINISH_SECONDS 10 /* for a peer that does not read the last answer */
 #define LINES_A_TURN 16   /* then the other connections have theirs */
+#define TURN_NS 1000000   /* or when so long was spent on them */
+#define END_LOOK_SECONDS 1
 
 /* Bytes on their way out; their descriptors go with the first of them. */
 struct chunk {
@@ -37,6 +40,7 @@ struct conn {
 	int fd;
 	struct event *rd, *wr,
 		*turn; /* turn: runs conn_turn() from the loop, not from a caller's stack */
+	struct event *end; /* looks whether a peer that is not read from has gone */
 	struct frame_reader frame;
 	struct list out;
 	size_t unsent;
@@ -89,8 +93,34 @@ static void conn_over(struct conn *c, int error)
 	c->error = error;
 	event_del(c->rd);
 	event_del(c->wr);
+	event_del(c->end);
 	drop_out(c);
 	event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+/*
+ * The loop tells of a peer's end only where it reads. One that is not read from, because it has as many calls under way as it may
+ * or has said that it sends no more, and leaves then, would keep its place for as long as its calls wait.
+ */
+static void watch_end(struct conn *c)
+{
+	const struct timeval interval = { .tv_sec = END_LOOK_SECONDS };
+
+	if (event_add(c->end, &interval) < 0)
+		conn_over(c, -ENOMEM);
+}
+
+static void on_end_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	struct pollfd p = { .fd = c->fd }; /* POLLHUP needs not be asked for */
+
+	if (c->over)
+		return;
+	if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)))
+		conn_over(c, 0);
+	else
+		watch_end(c);
 }
 
 static void really_free(struct conn *c)
@@ -101,6 +131,8 @@ static void really_free(struct conn *c)
 		event_free(c->wr);
 	if (c->turn)
 		event_free(c->turn);
+	if (c->end)
+		event_free(c->end);
 	drop_out(c);
 	close_fds(c->fds, c->nfds);
 	free(c->fds);
@@ -242,6 +274,7 @@ static int read_some(struct conn *c)
 	if (n == 0) {
 		c->eof = true;
 		event_del(c->rd);
+		watch_end(c);
 		return 0;
 	}
 	return frame_append(&c->frame, buf, (size_t)n);
@@ -271,10 +304,20 @@ static void handle_eof(struct conn *c)
 	}
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 /* Hands out lines; more than a turn's worth waits for the next turn of the loop. */
 static void handle_lines(struct conn *c)
 {
-	for (int i = 0; i < LINES_A_TURN; i++) {
+	const uint64_t until = now_ns() + TURN_NS;
+
+	for (int i = 0; i < LINES_A_TURN && (i == 0 || now_ns() < until); i++) {
 		char *line;
 		size_t len;
 		int r;
@@ -339,6 +382,7 @@ void conn_pause(struct conn *c)
 		return;
 	c->paused = true;
 	event_del(c->rd);
+	watch_end(c);
 }
 
 void conn_resume(struct conn *c)
@@ -346,6 +390,8 @@ void conn_resume(struct conn *c)
 	if (!c->paused || c->over)
 		return;
 	c->paused = false;
+	if (!c->eof)
+		event_del(c->end);
 	if (!c->eof && !c->finishing)
 		event_add(c->rd, NULL);
 	event_active(c->turn, EV_TIMEOUT, 0);
@@ -375,7 +421,8 @@ static int make_events(struct conn *c, struct event_base *base)
 	c->rd = event_new(base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->wr = event_new(base, c->fd, EV_WRITE, on_writable, c);
 	c->turn = event_new(base, -1, 0, on_turn, c);
-	if (!c->rd || !c->wr || !c->turn || event_add(c->rd, NULL) < 0)
+	c->end = event_new(base, -1, 0, on_end_look, c);
+	if (!c->rd || !c->wr || !c->turn || !c->end || event_add(c->rd, NULL) < 0)
 		return -ENOMEM;
 	return 0;
 }

@@ -106,5 +106,26 @@ def many(host):
     assert json.dumps(c.call('vm.show', vm='a')['config'])
 
 
+def half_closes(k):
+    k.raw(b'{"jsonrpc": "2.0", "id": 1, "method": "events.next", "params": {"after": 4611686018427387904, "timeout_s": 86400}}\n')
+    k.sock.shutdown(socket.SHUT_WR)
+
+
+def leavers(host):
+    """who leaves while vmms does not read from it, because its calls wait, keeps no place"""
+    c = host.start()
+    before = descriptors(host)
+    for _ in range(3):
+        lots = [host.client() for _ in range(110)]
+        for i, k in enumerate(lots):
+            (half_closes if i % 2 else waits_for_all)(k)
+        c.call('host.info')
+        for k in lots:
+            k.close()
+        while descriptors(host) > before:
+            c.call('host.info')
+    assert c.call('vm.list') == {'vms': []}
+
+
 if __name__ == '__main__':
-    sys.exit(main([many], sys.argv[1], sys.argv[2]))
+    sys.exit(main([many, leavers], sys.argv[1], sys.argv[2]))
