@@ -315,6 +315,7 @@ static uint64_t now_ns(void)
 /* Hands out lines; more than a turn's worth waits for the next turn of the loop. */
 static void handle_lines(struct conn *c)
 {
+	static const struct timeval at_once = { 0 };
 	const uint64_t until = now_ns() + TURN_NS;
 
 	for (int i = 0; i < LINES_A_TURN && (i == 0 || now_ns() < until); i++) {
@@ -337,7 +338,9 @@ static void handle_lines(struct conn *c)
 			return;
 		c->ops->line(c->ctx, line, len);
 	}
-	event_active(c->turn, EV_TIMEOUT, 0);
+	/* By time: what is made active in a callback runs in the same round of the loop, before any other connection is looked at. */
+	if (event_add(c->turn, &at_once) < 0)
+		conn_over(c, -ENOMEM);
 }
 
 static void conn_turn(struct conn *c)
