@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -219,30 +220,37 @@ static void conn_new(struct http *h, int fd)
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
-/* The oldest that has asked nothing yet goes; false when all have. */
-static bool make_room(struct http *h)
+/* The oldest that has asked nothing yet goes: 1. 0: what they sent is yet to be read; -1: all have asked. */
+static int make_room(struct http *h)
 {
 	struct conn *c;
+	int r = -1;
 
 	list_for_each (c, &h->conns, link) {
-		if (c->phase == HEAD) {
-			conn_end(c);
-			return true;
+		int unread = 0;
+
+		if (c->phase != HEAD)
+			continue;
+		if (ioctl(bufferevent_getfd(c->bev), FIONREAD, &unread) == 0 && unread) {
+			r = 0;
+			continue;
 		}
+		conn_end(c);
+		return 1;
 	}
-	return false;
+	return r;
 }
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
 	struct http *h = arg;
-	int fd;
+	int fd, room = h->count < HTTP_CONNS_MAX ? 1 : make_room(h);
 
-	/* Who comes waits in the backlog until one has ended. */
-	if (h->count >= HTTP_CONNS_MAX && !make_room(h)) {
+	/* Who comes waits in the backlog: until the next round of the loop, or until one has ended. */
+	if (room < 0)
 		event_del(h->ev);
+	if (room <= 0)
 		return;
-	}
 	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0)
 		conn_new(h, fd);
