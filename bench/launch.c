@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmms/spawn.h"
+#include "vmms/worker/spawn.h"
 
 #define ARGS_MOST 32
 

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 #include "rpc/server.h"
-#include "vmms/vm.h"
+#include "vmms/vm/vm.h"
 
 struct events;
 struct event_base;

@@ -11,7 +11,7 @@
 #include "rpc/frame.h"
 #include "util/cleanup.h"
 #include "util/io.h"
-#include "vmms/helper.h"
+#include "vmms/worker/helper.h"
 #include "vmms/vmms.h"
 
 #define CHECK_SECONDS 20

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "util/log.h"
-#include "vmms/automatic.h"
+#include "vmms/vm/automatic.h"
 #include "vmms/vmms.h"
-#include "vmms/worker.h"
+#include "vmms/worker/worker.h"
 
 #define ASK_MS 10000
 #define CALLS_MAX 8

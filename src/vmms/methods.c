@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmms/vmms.h"
 
-#include "vmms/vhd.h"
+#include "vmms/job/vhd.h"
 
 static void handle_events_next(struct rpc_call *call, void *ctx)
 {

@@ -12,8 +12,8 @@
 #include "rpc/frame.h"
 #include "util/cleanup.h"
 #include "util/io.h"
-#include "vmms/prometheus.h"
-#include "vmms/restart.h"
+#include "vmms/metrics/prometheus.h"
+#include "vmms/vm/restart.h"
 
 #define SETTINGS_MAX 65536u
 /*

@@ -10,17 +10,17 @@
 #define VMMS_VMMS_H
 
 #include "rpc/server.h"
-#include "vmms/cgroup.h"
-#include "vmms/confine.h"
+#include "vmms/worker/cgroup.h"
+#include "vmms/worker/confine.h"
 #include "vmms/events.h"
 #include "vmms/instance.h"
-#include "vmms/job.h"
-#include "vmms/meter.h"
-#include "vmms/perf.h"
-#include "vmms/registry.h"
-#include "vmms/resources.h"
+#include "vmms/job/job.h"
+#include "vmms/vm/meter.h"
+#include "vmms/metrics/perf.h"
+#include "vmms/vm/registry.h"
+#include "vmms/vm/resources.h"
 #include "vmms/settings.h"
-#include "vmms/switch.h"
+#include "vmms/net/switch.h"
 
 /* owner: the event loop */
 struct vmms {

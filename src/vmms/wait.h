@@ -8,7 +8,7 @@
 #define VMMS_WAIT_H
 
 #include "rpc/server.h"
-#include "vmms/vm.h"
+#include "vmms/vm/vm.h"
 
 struct event_base;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "rpc/frame.h"
-#include "vmms/vm.h"
+#include "vmms/vm/vm.h"
 
 static struct vm *make_vm(void)
 {

@@ -89,8 +89,8 @@ def rule_private(root, files):
     for f in files:
         for n, path, quoted in f.includes() if f.is_c() else ():
             home = 'src/' + os.path.dirname(path)
-            mirror = 'tests/unit/' + os.path.dirname(path)
-            if quoted and path.endswith('_priv.h') and f.folder not in (home, mirror):
+            mirrors = 'tests/unit/' + os.path.dirname(path), 'tests/unit/' + path.split('/')[0]
+            if quoted and path.endswith('_priv.h') and f.folder not in (home, *mirrors):
                 bad.append(f'{f.path}:{n}: "{path}" is private to {home}')
     return bad
 

@@ -18,7 +18,7 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_priv.h"
 #include "unit/test.h"
-#include "vmms/spawn.h"
+#include "vmms/worker/spawn.h"
 
 #define UID "1900200001"
 #define CONTENT "somebody else's disk"

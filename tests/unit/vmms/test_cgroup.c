@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Control groups in a folder that stands for one: what is written where. tests/lab has the kernel's. */
-#include "vmms/cgroup.h"
+#include "vmms/worker/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
-#include "vmms/shares.h"
+#include "vmms/worker/shares.h"
 
 #define ID "11111111-2222-3333-4444-555555555555"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who uses a device, as a made-up proc and sysfs say it; and a device of this host, where there is one that is in use. */
-#include "vmms/device.h"
+#include "vmms/disk/device.h"
 
 #include <errno.h>
 #include <stdio.h>

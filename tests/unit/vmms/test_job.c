@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/job.h"
+#include "vmms/job/job.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -11,7 +11,7 @@
 #include "unit/test.h"
 #include "unit/vmms/killed.h"
 #include "util/log.h"
-#include "vmms/store.h"
+#include "vmms/vm/store.h"
 
 static char folder[64], child[96];
 static int dir; /* as STATE/vms */

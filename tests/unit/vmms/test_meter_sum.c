@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/meter_sum.h"
+#include "vmms/vm/meter_sum.h"
 
 #include <errno.h>
 #include <string.h>

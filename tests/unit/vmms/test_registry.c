@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/registry.h"
+#include "vmms/vm/registry.h"
 
 #include <errno.h>
 #include <string.h>

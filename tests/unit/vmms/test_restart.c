@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/restart.h"
+#include "vmms/vm/restart.h"
 
 #include "unit/test.h"
 

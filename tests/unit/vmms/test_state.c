@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/state.h"
+#include "vmms/vm/state.h"
 
 #include <errno.h>
 #include <string.h>

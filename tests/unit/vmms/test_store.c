@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/store.h"
+#include "vmms/vm/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

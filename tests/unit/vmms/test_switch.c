@@ -4,7 +4,7 @@
  * an address and a default route; its other end is a network with one station. After each cut, before anything is put right, a
  * datagram goes from the host to the station and back; then the next vmms puts right what is half done.
  */
-#include "vmms/switch.h"
+#include "vmms/net/switch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,10 +20,10 @@
 #include <sys/syscall.h>
 #include "unit/netns.h"
 #include "util/log.h"
-#include "vmms/registry.h"
+#include "vmms/vm/registry.h"
 #include "vmms/settings.h"
-#include "vmms/store.h"
-#include "vmms/switch_priv.h"
+#include "vmms/vm/store.h"
+#include "vmms/net/switch_priv.h"
 
 #define WAIT_MS 60000
 

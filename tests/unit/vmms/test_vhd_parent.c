@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which files a name that comes from an image can bring vmms to open: hostile names first. */
-#include "vmms/vhd_parent.h"
+#include "vmms/job/vhd_parent.h"
 
 #include <errno.h>
 #include <fcntl.h>

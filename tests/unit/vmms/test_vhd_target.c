@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A new file from nothing to its name, with and without O_TMPFILE, and what stays of it when it is given up. */
-#include "vmms/vhd_target.h"
+#include "vmms/job/vhd_target.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmms/vm.h"
+#include "vmms/vm/vm.h"
 
 #include <errno.h>
 #include <string.h>
