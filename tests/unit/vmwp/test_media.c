@@ -84,6 +84,8 @@ START_TEST(one_that_was_changed_leaves_the_new_one_alone)
 	ck_assert_uint_eq(done, 1);
 	ck_assert_ptr_nonnull(slot);
 	disk_unref(next);
+	media_collect(&m, false);
+	ck_assert_ptr_null(slot);
 }
 END_TEST
 
