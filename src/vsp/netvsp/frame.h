@@ -29,5 +29,11 @@ int frame_build(struct frame *f, const struct iovec *iov, unsigned int n,
 uint32_t frame_sum(const uint8_t *p, size_t len, uint32_t sum);
 /* What stands in a header for such a sum. */
 uint16_t frame_fold(uint32_t sum);
+/*
+ * A received frame of `bytes` whose TCP or UDP sum its sender left to an adapter: what stands at start + offset is that of the pseudo header
+ * (virtio 5.1.6, NIC_CSUM_NEEDED); made whole in place. False: the place is not in the frame.
+ */
+bool frame_complete_sum(const struct iovec *iov, unsigned int n, size_t bytes,
+			size_t start, size_t offset) __must_check;
 
 #endif

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "proto/be.h"
+#include "vsp/netvsp/frame.h"
 
 #define PEEK_BYTES 64u /* of a frame, to know where it goes */
 #define ETHERTYPE_VLAN 0x8100u
@@ -274,7 +275,18 @@ static void take_tag(struct netvsp *s, uint64_t at, const uint8_t *peek,
 	rx->frame_bytes -= 4;
 }
 
-/* A sum that the host's network has checked, or has not made since the frame never left it. */
+/*
+ * A frame that never left the host has no sum yet. It is made even where the guest may be told that it is good: Linux looks at what it is told
+ * only while its rx-checksumming is on, and an adapter does not hear of that.
+ */
+static bool make_csum(const struct nic_meta *meta, const struct iovec *iov,
+		      unsigned int n, size_t bytes)
+{
+	return !(meta->flags & NIC_CSUM_NEEDED) ||
+	       frame_complete_sum(iov, n, bytes, meta->csum_start, meta->csum_offset);
+}
+
+/* A sum that the host's network has checked, or that was made just now. */
 static void tell_csum(const struct netvsp *s, const struct nic_meta *meta,
 		      const uint8_t *peek, size_t len, struct rndis_rx *rx)
 {
@@ -378,7 +390,8 @@ static ssize_t read_one_locked(struct netvsp_channel *ch)
 			s->sub_bytes - RNDIS_RX_HEAD, iov, ARRAY_SIZE(iov), &n);
 	if (got == 0)
 		got = nic_recv(s->nic, ch->index, &meta, iov, n);
-	if (got < 0 || !take_frame(ch, frame.sub, (size_t)got, &meta))
+	if (got < 0 || !make_csum(&meta, iov, n, (size_t)got) ||
+	    !take_frame(ch, frame.sub, (size_t)got, &meta))
 		pool_put(s, &frame, 1);
 	if (got == -EMSGSIZE) {
 		atomic_fetch_add(&s->counters.no_buffer, 1);

@@ -173,6 +173,74 @@ START_TEST(large)
 }
 END_TEST
 
+/* By the definition, a 16-bit word at a time. */
+static uint16_t slow_sum(const uint8_t *p, size_t len)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum += i & 1 ? p[i] : (uint32_t)p[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+START_TEST(a_sum_is_that_of_the_definition)
+{
+	make(false, PAYLOAD);
+	for (size_t len = 0; len < 80; len++) {
+		ck_assert_uint_eq((uint16_t)~frame_fold(frame_sum(bytes + 1, len, 0)),
+				  slow_sum(bytes + 1, len));
+		/* 0xffff2345 is 0x2345 to ones' complement */
+		ck_assert_uint_eq(frame_fold(frame_sum(bytes, len, 0xffff2345)),
+				  frame_fold(slow_sum(bytes, len) + 0x2345u));
+	}
+}
+END_TEST
+
+START_TEST(a_received_frame_gets_its_sum)
+{
+	const size_t start = 34, payload = 777, len = make(false, payload);
+	uint16_t want;
+
+	bytes[start + 16] = 0xab; /* the pseudo header's */
+	bytes[start + 17] = 0xcd;
+	want = (uint16_t)~slow_sum(bytes + start, len - start);
+	for (size_t cut = 0; cut < len; cut++) {
+		const struct iovec iov[] = { { bytes, cut },
+					     { bytes + cut, sizeof(bytes) - cut } };
+
+		bytes[start + 16] = 0xab;
+		bytes[start + 17] = 0xcd;
+		ck_assert(frame_complete_sum(iov, 2, len, start, 16));
+		ck_assert_uint_eq(be16_get(bytes + start + 16), want);
+	}
+}
+END_TEST
+
+START_TEST(a_sum_of_zero_is_ones)
+{
+	uint8_t frame[40] = { 0 };
+	const struct iovec iov = { frame, sizeof(frame) };
+
+	memset(frame + 38, 0xff, 2);
+	ck_assert(frame_complete_sum(&iov, 1, sizeof(frame), 34, 2));
+	ck_assert_uint_eq(be16_get(frame + 36), 0xffff);
+}
+END_TEST
+
+START_TEST(a_sum_beyond_the_frame)
+{
+	const struct iovec iov = { bytes, sizeof(bytes) };
+
+	ck_assert(!frame_complete_sum(&iov, 1, 60, 59, 0));
+	ck_assert(!frame_complete_sum(&iov, 1, 60, 34, 25));
+	ck_assert(!frame_complete_sum(&iov, 1, 60, 0xffff, 0xffff));
+	ck_assert(frame_complete_sum(&iov, 1, 60, 34, 24));
+	ck_assert(!frame_complete_sum(&iov, 0, 60, 34, 24));
+}
+END_TEST
+
 START_TEST(hostile)
 {
 	const struct rndis_tx lso = { .frame_bytes = 14 + 20 + 20 + PAYLOAD,
@@ -241,6 +309,10 @@ static Suite *suite(void)
 	tcase_add_test(tc, checksum);
 	tcase_add_test(tc, udp);
 	tcase_add_test(tc, large);
+	tcase_add_test(tc, a_sum_is_that_of_the_definition);
+	tcase_add_test(tc, a_received_frame_gets_its_sum);
+	tcase_add_test(tc, a_sum_of_zero_is_ones);
+	tcase_add_test(tc, a_sum_beyond_the_frame);
 	tcase_add_test(tc, hostile);
 	suite_add_tcase(su, tc);
 	return su;
