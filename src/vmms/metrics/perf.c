@@ -60,7 +60,7 @@ static int add_memory(json_t *sets, const struct vm *vm)
 	return counters_add(
 		sets, "memory", "",
 		json_pack("{s:I, s:I}", "guest_visible_bytes",
-			  (json_int_t)vm->config.memory_bytes, "physical_bytes",
+			  (json_int_t)vm_memory_bytes(vm), "physical_bytes",
 			  (json_int_t)(vm->worker ? resident_bytes(worker_pid(vm->worker))
 						  : 0)));
 }
@@ -77,8 +77,8 @@ json_t *perf_host(const struct vmms *v)
 		if (!vm->worker)
 			continue;
 		partitions++;
-		vps += vm->config.processors;
-		bytes += (json_int_t)vm->config.memory_bytes;
+		vps += vm_processors(vm);
+		bytes += (json_int_t)vm_memory_bytes(vm);
 	}
 	r = counters_add(sets, "hypervisor", "",
 			 json_pack("{s:I, s:I, s:I, s:I}", "partitions", partitions,

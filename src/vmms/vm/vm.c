@@ -232,14 +232,35 @@ uint64_t vm_uptime_us(const struct vm *vm)
 	return vm->uptime_us + (now_us() - vm->uptime_at_us);
 }
 
+/* What its worker was started with, or else what it is to have. */
+static uint64_t in_force(const struct vm *vm, const char *section, const char *member,
+			 uint64_t configured)
+{
+	const json_t *started = json_object_get(
+		json_object_get(vm->worker ? vm->at_start : NULL, section), member);
+
+	return json_is_integer(started) ? (uint64_t)json_integer_value(started)
+					: configured;
+}
+
+uint64_t vm_memory_bytes(const struct vm *vm)
+{
+	return in_force(vm, "memory", "bytes", vm->config.memory_bytes);
+}
+
+unsigned int vm_processors(const struct vm *vm)
+{
+	return (unsigned int)in_force(vm, "processors", "count", vm->config.processors);
+}
+
 json_t *vm_summary(const struct vm *vm)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I}", "id",
 			 vm->id_text, "name", vm->config.name, "state",
 			 state_name(vm->state), "health", health_name(vm->health),
 			 "reason", vm->reason[0] ? vm->reason : NULL, "heartbeat",
-			 vm->heartbeat, "processors", (int)vm->config.processors,
-			 "memory_bytes", (json_int_t)vm->config.memory_bytes, "uptime_us",
+			 vm->heartbeat, "processors", (int)vm_processors(vm),
+			 "memory_bytes", (json_int_t)vm_memory_bytes(vm), "uptime_us",
 			 (json_int_t)vm_uptime_us(vm));
 }
 

@@ -95,6 +95,10 @@ uint64_t vm_uptime_us(const struct vm *vm);
 /* The text of an untrusted string in one printable line, cut to the room there is. */
 void vm_clean_text(char *ret, size_t size, const char *text);
 
+/* What it has now: of a VM that runs, what it was started with, though its configuration may say otherwise by now. */
+uint64_t vm_memory_bytes(const struct vm *vm);
+unsigned int vm_processors(const struct vm *vm);
+
 /* The members of its configuration that wait for its next start: an array of names, new. NULL without memory. */
 json_t *vm_pending(const struct vm *vm);
 /* The documents of the methods' table; new references, NULL without memory. */

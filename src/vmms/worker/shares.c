@@ -38,19 +38,9 @@ static unsigned int processors(void)
 	return n > 0 ? (unsigned int)n : 1;
 }
 
-/* As many as its worker was started with: another count waits for the next start. */
-static unsigned int vps_of(const struct vm *vm)
-{
-	const json_t *count = json_object_get(
-		json_object_get(vm->worker ? vm->at_start : NULL, "processors"), "count");
-
-	return json_is_integer(count) ? (unsigned int)json_integer_value(count)
-				      : vm->config.processors;
-}
-
 static double reserve_of(const struct vm *vm, unsigned int cpus)
 {
-	return shares_reserve(vm->config.limits.cpu_reserve, vps_of(vm), cpus);
+	return shares_reserve(vm->config.limits.cpu_reserve, vm_processors(vm), cpus);
 }
 
 /* Of all that run, and of `vm` in any case. */
@@ -86,7 +76,7 @@ int shares_check_change(const struct vmms *v, const struct vm *vm,
 	unsigned int cpus = processors();
 	struct shares_sum all = sum(v, vm);
 	double before = reserve_of(vm, cpus);
-	double wanted = shares_reserve(next->limits.cpu_reserve, vps_of(vm), cpus);
+	double wanted = shares_reserve(next->limits.cpu_reserve, vm_processors(vm), cpus);
 
 	return wanted <= before ? 0 : check(next->name, all.reserved - before, wanted, e);
 }
@@ -111,7 +101,7 @@ static void fill(const struct vm *vm, const struct shares_sum *all,
 		.io_weight = l->io_weight,
 	};
 	if (l->cpu_limit < 100)
-		ret->cpu_us = CGROUP_PERIOD_US * vps_of(vm) * l->cpu_limit / 100;
+		ret->cpu_us = CGROUP_PERIOD_US * vm_processors(vm) * l->cpu_limit / 100;
 }
 
 void shares_of(const struct vmms *v, const struct vm *vm, struct cgroup_limits *ret)

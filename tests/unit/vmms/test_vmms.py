@@ -214,12 +214,13 @@ def services(host):
     host.kill()
     c = host.start()
     shown = c.call('vm.show', vm='b')
-    assert (shown['config']['memory'], shown['pending']) == ({'bytes': 16 << 20}, ['memory'])
+    assert (shown['config']['memory'], shown['pending'], shown['memory_bytes']) == ({'bytes': 16 << 20}, ['memory'], 8 << 20)
     said = c.call('vm.set', vm='b', patch={'processors': {'count': 2}, 'group': 'g'})
     assert (said['applied'], said['pending']) == (['group'], ['processors', 'memory']), said
     assert w.call('test.facts')['config']['memory'] == {'bytes': 8 << 20}
     c.call('vm.stop', vm='b')
-    assert c.call('vm.show', vm='b')['pending'] == []
+    shown = c.call('vm.show', vm='b')
+    assert (shown['pending'], shown['memory_bytes'], shown['processors']) == ([], 16 << 20, 2)
     said = c.call('vm.set', vm='b', patch={'disk_channels': 2})
     assert (said['applied'], said['pending']) == (['disk_channels'], []), said
     c.call('vm.start', vm='b')
