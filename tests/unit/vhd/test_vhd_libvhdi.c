@@ -62,7 +62,8 @@ END_TEST
 /* A third of the content is written to each image of the chain. The pieces are whole bytes of the bitmap: libvhdi takes no notice of single bits. */
 #define PIECE (24ull * 512)
 
-static struct disk *open_chain(const char *const *names, unsigned int n)
+static struct disk *open_chain(const char *const *names, unsigned int n,
+			       enum image_format format)
 {
 	struct image_file files[3];
 	struct image_params params = { .files = files, .nfiles = n };
@@ -70,7 +71,7 @@ static struct disk *open_chain(const char *const *names, unsigned int n)
 
 	for (unsigned int i = 0; i < n; i++)
 		files[i] = (struct image_file){
-			readers_open(names[i], i ? O_RDONLY : O_RDWR), IMAGE_VHD
+			readers_open(names[i], i ? O_RDONLY : O_RDWR), format
 		};
 	ck_assert_msg(image_open(&params, &disk, &readers_error) == 0, "%s",
 		      readers_error.message);
@@ -108,20 +109,29 @@ static void write_third(struct disk *disk, unsigned int third)
 
 START_TEST(libvhdi_reads_a_chain)
 {
-	static const char *const names[] = { "b.avhd", "a.avhd", "root.vhd" };
-	static const uint32_t blocks[] = { MIB / 2, 2 * MIB, 0 };
-	struct image_create_params p = { .format = IMAGE_VHD,
-					 .kind = _i ? IMAGE_FIXED : IMAGE_DYNAMIC,
+	static const char *const all_names[][3] = {
+		{ "b.avhd", "a.avhd", "root.vhd" }, { "b.avhdx", "a.avhdx", "root.vhdx" }
+	};
+	static const uint32_t all_blocks[][2] = { { MIB / 2, 2 * MIB },
+						  { MIB, 2 * MIB } };
+	const enum image_format format = _i / 2 ? IMAGE_VHDX : IMAGE_VHD;
+	const char *const *names = all_names[_i / 2];
+	const uint32_t *blocks = all_blocks[_i / 2];
+	struct image_create_params p = { .format = format,
+					 .kind = _i % 2 ? IMAGE_FIXED : IMAGE_DYNAMIC,
 					 .disk_bytes = READERS_BYTES };
 	struct disk *disk;
 
 	readers_make(names[2], &p);
 	for (unsigned int i = 2;; i--) {
-		disk = open_chain(names + i, 3 - i);
+		disk = open_chain(names + i, 3 - i, format);
 		write_third(disk, i);
+		disk_unref(disk);
 		if (!i)
 			break;
-		p = (struct image_create_params){ .format = IMAGE_VHD,
+		/* A VHDX that is written has another identity, once a session. */
+		disk = open_chain(names + i, 3 - i, format);
+		p = (struct image_create_params){ .format = format,
 						  .kind = IMAGE_DIFFERENCING,
 						  .block_bytes = blocks[i - 1],
 						  .parent = disk,
@@ -130,12 +140,19 @@ START_TEST(libvhdi_reads_a_chain)
 		disk_unref(disk);
 	}
 	disk_unref(disk);
-	ck_assert_int_eq(compare("b.avhd a.avhd root.vhd"), 0);
 	ck_assert_int_eq(
-		readers_sh("vhdiinfo b.avhd | grep -q 'Parent filename.*a.avhd'"), 0);
-	readers_whole(names, 3, IMAGE_VHD, DISK_READ, readers_buf, READERS_BYTES);
+		compare(_i / 2 ? "b.avhdx a.avhdx root.vhdx" : "b.avhd a.avhd root.vhd"),
+		0);
+	/* It shows no names of a VHDX' parent. */
+	if (format == IMAGE_VHD)
+		ck_assert_int_eq(readers_sh("vhdiinfo %s | grep -q 'Parent filename.*%s'",
+					    names[0], names[1]),
+				 0);
+	ck_assert_int_eq(readers_sh("vhdiinfo %s | grep -q 'Disk type.*Diff'", names[0]),
+			 0);
+	readers_whole(names, 3, format, DISK_READ, readers_buf, READERS_BYTES);
 	ck_assert_int_eq(memcmp(readers_data, readers_buf, READERS_BYTES), 0);
-	readers_check(names[0], IMAGE_VHD);
+	readers_check(names[0], format);
 }
 END_TEST
 
@@ -147,7 +164,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, readers_setup, readers_teardown);
 	tcase_add_loop_test(t, libvhdi_reads_ours, 0, 6);
-	tcase_add_loop_test(t, libvhdi_reads_a_chain, 0, 2);
+	tcase_add_loop_test(t, libvhdi_reads_a_chain, 0, 4);
 	suite_add_tcase(s, t);
 	return s;
 }
