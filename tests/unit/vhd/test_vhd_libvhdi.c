@@ -139,7 +139,6 @@ START_TEST(libvhdi_reads_a_chain)
 		readers_make(names[i - 1], &p);
 		disk_unref(disk);
 	}
-	disk_unref(disk);
 	ck_assert_int_eq(
 		compare(_i / 2 ? "b.avhdx a.avhdx root.vhdx" : "b.avhd a.avhd root.vhd"),
 		0);
